@@ -1,0 +1,1 @@
+"""OFA ("One For All", arXiv 2202.03052): one sequence-to-sequence transformer for vision, language and both."""
