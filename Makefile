@@ -1,0 +1,51 @@
+# Two commands do everything: `make repro` runs the pipeline, `make test` the tests. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+PROFILE ?=
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .uv/bin/uv
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install repro test lint lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(UV): requirements-uv.lock
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/.installed: $(UV) requirements.lock pyproject.toml
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.installed ## install the locked requirements into .venv
+
+repro: install ## run the whole pipeline; PROFILE=full for the large setting
+ifneq ($(PROFILE),)
+	ofa profile $(PROFILE)
+endif
+	dvc repro
+	ofa summary
+
+test: install ## run the tests
+	ruff check .
+	ruff format --check .
+	pytest
+
+lint: install ## format and check the code
+	ruff format .
+	ruff check --fix .
+
+lock: $(UV) ## resolve the requirements again
+	$(UV) pip compile pyproject.toml --quiet --all-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" -o requirements.lock
+	echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(UV) pip compile - --quiet --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" -o requirements-uv.lock
+
+clean: ## remove what the pipeline made (not the environment)
+	rm -rf data models reports metrics plots mlruns mlartifacts mlflow.db
