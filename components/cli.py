@@ -1,0 +1,57 @@
+"""What every group of commands shares: help in one style, and errors for people."""
+
+import errno
+import os
+
+import typer
+from typer.core import TyperGroup
+
+from ofa.errors import OFAError
+
+
+class _Guarded(TyperGroup):
+    """Shows the problems that a user can solve as one line on standard error and exits with code 1.
+
+    Anything else is a defect of the program and keeps its traceback.
+    """
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OFAError as error:
+            message = " ".join(str(error).split())
+        except OSError as error:
+            if error.errno not in _SOLVABLE:
+                raise
+            place = f": {error.filename}" if error.filename else ""
+            message = f"{os.strerror(error.errno)}{place}; {_SOLVABLE[error.errno]}"
+        typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(1)
+
+
+class Commands(typer.Typer):
+    """A `typer.Typer` with the project's conventions; the root program and every group use it.
+
+    `name` is the word on the command line and `help` the text that `--help` shows, in Markdown.
+    """
+
+    def __init__(self, name: str, help: str, **settings):
+        super().__init__(
+            name=name,
+            help=help,
+            cls=_Guarded,
+            no_args_is_help=True,
+            rich_markup_mode="markdown",
+            pretty_exceptions_enable=False,
+            add_completion=False,
+            **settings,
+        )
+
+
+_SOLVABLE = {
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some of your quota and run the same command again",
+    errno.EACCES: "choose another folder or change its permissions",
+    errno.EPERM: "choose another folder or change its permissions",
+    errno.EROFS: "choose a folder on a disk that can be written",
+}
