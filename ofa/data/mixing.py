@@ -1,0 +1,197 @@
+"""Which rows make up which batch: shuffled, mixed from several tables, the same for any number of workers.
+
+A batch is a pure function of (sources, batch size, seed, step, rank, world size). So a run resumes at any step by
+starting there, and every rank and worker finds its own rows without talking to the others. Rows are truly shuffled
+anew each epoch, and every rank takes the same number of steps; the original read files in order and gave a rank whose
+slice was short an empty batch.
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from ofa.data.batch import Batch, Sample, collate
+from ofa.data.loading import BadRows, prefetch
+from ofa.data.shuffle import Shuffle
+from ofa.data.table import RowError
+from ofa.errors import OFAError
+
+MAX_REPLACEMENTS = 100
+"""Rows tried in place of a bad one before the table is given up."""
+
+
+class Sampler(Protocol):
+    """The part of a task that reading needs; `ofa.tasks.base.Task` is one."""
+
+    name: str
+
+    def sample(self, row: Any, train: bool, rng: random.Random) -> Sample | list[Sample]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A table and the task that makes samples of its rows."""
+
+    table: Sequence
+    """`ofa.data.Table`, or any sequence of rows."""
+    task: Sampler
+    weight: float = 1.0
+    """Share of this source in a batch, relative to the weights of the other sources."""
+    group: int = 0
+    """Sources of one group share batches: a batch holds pictures of one size only. Groups take turns step by step."""
+    name: str = ""
+    """Tells sources apart; empty: the task's name. Part of the key of the shuffled order."""
+    train: bool = True
+    """Passed on to the task: targets and augmentation of training, or those of evaluation."""
+
+    @property
+    def key(self) -> str:
+        return self.name or self.task.name
+
+    def read(self, index: int, rng: random.Random) -> list[Sample]:
+        """The samples of one row.
+
+        Raises:
+            RowError: the row or its picture cannot be used.
+        """
+        row = {}
+        try:
+            row = self.table[index]
+            samples = self.task.sample(row, self.train, rng)
+        except RowError:
+            raise
+        except OFAError as error:
+            path, number = self.table.locate(index) if hasattr(self.table, "locate") else (self.key, index)
+            raise RowError(path, number, str(row.get("uniq_id", "")), str(error)) from error
+        return samples if isinstance(samples, list) else [samples]
+
+
+def shares(weights: Sequence[float], total: int) -> list[int]:
+    """Split `total` rows in proportion to `weights`, at least one each (largest remainders first).
+
+    Raises:
+        OFAError: a weight is not positive, or there are more weights than rows.
+    """
+    if any(w <= 0 for w in weights):
+        raise OFAError(f"source weights must be positive, got {list(weights)}: leave out a source that is not wanted")
+    if total < len(weights):
+        raise OFAError(f"a batch of {total} rows cannot hold {len(weights)} sources: set batch_size >= {len(weights)}")
+    exact = [w * total / sum(weights) for w in weights]
+    counts = [max(1, int(e)) for e in exact]
+    while sum(counts) < total:
+        counts[max(range(len(counts)), key=lambda i: exact[i] - counts[i])] += 1
+    while sum(counts) > total:
+        counts[max((i for i in range(len(counts)) if counts[i] > 1), key=lambda i: counts[i] - exact[i])] -= 1
+    return counts
+
+
+class Stream:
+    """Endless training batches mixed from sources with fixed shares.
+
+    Iterating starts at `step` and advances it; `step` may be set before that, which resumes a run exactly. When the
+    sources have G groups, step s belongs to group s % G and `batch_size` counts the rows of G steps together: set the
+    accumulation of gradients to a multiple of G, and every update sees all sources.
+
+    Every source runs through its own shuffled epochs, whatever the lengths of the others. A row that several samples
+    come from (pretraining) counts once.
+
+    Args:
+        sources: tables with their tasks and weights.
+        batch_size: rows of a step over all ranks together.
+        seed: of order and augmentation.
+        rank, world: this process and the number of processes.
+        workers: processes that prepare batches; they do not change the result.
+        max_bad_rows: bad rows are reported, replaced by another row of the same table, and counted; one more than
+            this stops the run.
+        report: see `BadRows`.
+        pin: see `prefetch`.
+
+    Raises:
+        OFAError: an empty table, two sources of one name, a batch too small for the sources or ranks.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 0,
+        max_bad_rows: int = 0,
+        report: Callable[[RowError], None] | None = None,
+        pin: bool = False,
+    ):
+        self.sources, self.batch_size, self.seed = list(sources), batch_size, seed
+        self.rank, self.world, self.workers, self.pin = rank, world, workers, pin
+        self.bad_rows = BadRows(max_bad_rows, report)
+        self.step = 0
+        names = [source.key for source in self.sources]
+        for source in self.sources:
+            if not len(source.table):
+                raise OFAError(f"the table of source {source.key!r} has no rows")
+            if names.count(source.key) > 1:
+                raise OFAError(f"two sources are called {source.key!r}: give them different names")
+        self.counts = shares([source.weight for source in self.sources], batch_size)
+        self.groups = sorted({source.group for source in self.sources})
+        for group in self.groups:
+            rows = sum(count for source, count in zip(self.sources, self.counts, strict=True) if source.group == group)
+            if rows < world:
+                raise OFAError(f"{rows} rows of group {group} in a batch of {batch_size} do not reach {world} ranks")
+
+    def epoch(self, step: int | None = None) -> float:
+        """How often the first source has been read when `step` (default: the current one) begins."""
+        step = self.step if step is None else step
+        return step // len(self.groups) * self.counts[0] / len(self.sources[0].table)
+
+    def steps(self, epochs: float) -> int:
+        """Number of steps after which the first source has been read `epochs` times."""
+        rows = round(epochs * len(self.sources[0].table))
+        return -(-rows // self.counts[0]) * len(self.groups)
+
+    def rows(self, step: int) -> list[tuple[Source, int, int]]:
+        """(source, epoch, index) of every row of a step on this rank."""
+        turn, group = divmod(step, len(self.groups))
+        slots = []
+        for source, count in zip(self.sources, self.counts, strict=True):
+            if source.group != self.groups[group]:
+                continue
+            for position in range(turn * count, (turn + 1) * count):
+                epoch, position = divmod(position, len(source.table))
+                order = _order(len(source.table), f"{self.seed}/{epoch}/{source.key}")
+                slots.append((source, epoch, order[position]))
+        return slots[self.rank :: self.world]
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step; `rejected` lists the bad rows that were replaced."""
+        samples, rejected = [], []
+        for source, epoch, index in self.rows(step):
+            samples += self._samples(source, epoch, index, rejected)
+        batch = collate(samples)
+        batch.rejected = rejected
+        return batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in prefetch(self.batch, itertools.count(self.step), self.workers, pin=self.pin):
+            self.bad_rows.add(batch.rejected)
+            self.step += 1
+            yield batch
+
+    def _samples(self, source: Source, epoch: int, index: int, rejected: list[RowError]) -> list[Sample]:
+        key = f"{self.seed}/{epoch}/{source.key}/{index}"
+        replacements = random.Random(key + "/replacement")
+        for _ in range(MAX_REPLACEMENTS):
+            try:
+                return source.read(index, random.Random(key))
+            except RowError as error:
+                rejected.append(error)
+                index = replacements.randrange(len(source.table))
+        raise OFAError(f"{MAX_REPLACEMENTS} rows in a row of source {source.key!r} are bad; the last: {rejected[-1]}")
+
+
+@lru_cache(maxsize=64)
+def _order(n: int, key: str) -> Shuffle:
+    return Shuffle(n, key)
