@@ -1,0 +1,33 @@
+"""The CIDEr-D reward against recorded scores of the original."""
+
+import json
+
+import pytest
+
+from ofa.train.cider import CiderD, leave_one_out
+
+
+@pytest.fixture(scope="module")
+def recorded(golden):
+    return json.loads((golden / "scst_cider.json").read_text())
+
+
+def test_scores_and_rewards_are_the_originals(recorded):
+    scorer = CiderD.from_corpus(recorded["df_corpus"])
+    group = len(recorded["gen"]) // len(recorded["refs"])
+    scores = [scorer.score(text, recorded["refs"][i // group]) for i, text in enumerate(recorded["gen"])]
+    assert scores == pytest.approx(recorded["cider_scores"], abs=1e-9)
+    assert leave_one_out(scores, group) == pytest.approx(recorded["reward"], abs=1e-9)
+
+
+def test_a_perfect_caption_scores_ten_and_a_foreign_one_zero():
+    corpus = [["a cat on a mat"], ["two dogs in snow"], ["red bus by the sea"]]
+    scorer = CiderD.from_corpus(corpus)
+    assert scorer.score("a cat on a mat", corpus[0]) == pytest.approx(10.0)
+    assert scorer.score("xylophone", corpus[0]) == 0.0
+
+
+def test_rewards_of_a_picture_sum_to_zero():
+    rewards = leave_one_out([1.0, 2.0, 6.0, 4.0, 4.0, 4.0], group=3)
+    assert sum(rewards[:3]) == pytest.approx(0)
+    assert rewards[3:] == [0, 0, 0]
