@@ -223,11 +223,12 @@ class _Meteor:
         return line
 
     def _fail(self) -> None:
-        code = self._process.wait()
+        output, _ = self._process.communicate()  # a Java that cannot start says why on its standard output
+        code = self._process.returncode
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip()[-500:]
+        said = " ".join((self._errors.read() + output).decode(errors="replace").split())[-500:]
         raise OFAError(
-            f"METEOR stopped with exit code {code}: {said or 'it said nothing'}. It needs {METEOR_MEMORY}B of memory; "
+            f"METEOR stopped with exit code {code}: {said or 'it said nothing'}. It may take {METEOR_MEMORY}B of memory; "
             "leave METEOR out of the metrics to go on without it"
         )
 
