@@ -155,7 +155,11 @@ class TableWriter:
         fields = []
         for name in self.columns:
             value = row[name]
-            field = bytes(value) if isinstance(value, bytes | bytearray | memoryview) else str(value).encode()
+            try:
+                field = bytes(value) if isinstance(value, bytes | bytearray | memoryview) else str(value).encode()
+            except UnicodeEncodeError as error:
+                reason = f"column {name} cannot be written as UTF-8: {error.reason}"
+                raise RowError(self.path, self.rows, str(row.get("uniq_id", "")), reason) from error
             if any(character in field for character in (_TAB, _NEWLINE, _RETURN)):
                 reason = f"column {name} holds a tab or a line break, which the format cannot store"
                 raise RowError(self.path, self.rows, str(row.get("uniq_id", "")), reason)

@@ -139,9 +139,9 @@ def test_writer_and_table_agree(tmp_path):
     assert read | {"image": bytes(read["image"])} == row | {"uniq_id": "3", "image": image}
 
 
-@pytest.mark.parametrize("text", ["a\tb", "a\nb", "a\r"])
+@pytest.mark.parametrize("text", ["a\tb", "a\nb", "a\r", "\ud83d"])
 def test_the_writer_refuses_what_the_format_cannot_store(tmp_path, text):
-    with pytest.raises(RowError, match="column text holds a tab or a line break"):
+    with pytest.raises(RowError, match="column text (holds a tab or a line break|cannot be written as UTF-8)"):
         with TableWriter(tmp_path / "t.tsv", PAIR) as writer:
             writer.write({"uniq_id": "1", "text": text})
     assert list(tmp_path.iterdir()) == []
