@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import BoolTensor, FloatTensor, LongTensor, Tensor
 
+from ofa.data.transforms import IMAGENET_MEAN, IMAGENET_STD, MEAN, STD, normalize
 from ofa.errors import OFAError
 
 PAD = 1
 
-HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-"""Mean and standard deviation that all tasks but ImageNet classification use: pixels go to -1..1."""
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of ImageNet."""
+HALF = (MEAN, STD)
+"""Channel means and deviations of all tasks but ImageNet classification: pixels go to -1..1."""
+IMAGENET = (IMAGENET_MEAN, IMAGENET_STD)
 
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -134,8 +134,7 @@ class Batch:
         """(U, 3, H, W) float32 pictures as the network reads them."""
         if self.images is None:
             return None
-        mean, std = (torch.tensor(v, device=self.images.device).view(1, 3, 1, 1) for v in self.image_statistics)
-        pixels = (self.images.float() / 255).sub_(mean).div_(std)
+        pixels = normalize(self.images, *self.image_statistics)
         if self.blank is not None:
             for picture, (x0, y0, x1, y1) in zip(pixels, self.blank.tolist(), strict=True):
                 picture[:, y0:y1, x0:x1] = 0

@@ -1,0 +1,218 @@
+"""What a task is: how a table row becomes tokens, and how generated tokens become an answer and a score.
+
+To add a task, copy a short file such as `caption.py`: a settings class, prompt, target, reading back, metric.
+"""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from PIL.Image import Image
+from torch import LongTensor, Tensor
+
+from ofa.data.batch import HALF, IMAGENET, PAD, Batch, Sample, Statistics
+from ofa.data.images import open_image
+from ofa.data.transforms import resize
+from ofa.errors import OFAError
+from ofa.generate.config import SearchConfig
+from ofa.generate.finished import Hypothesis
+from ofa.generate.trie import Trie
+from ofa.text import Tokenizer
+
+PromptType = Literal["none", "prev_output", "src"]
+"""What the decoder is given before the answer: bos; the source without eos; the whole source."""
+
+MEMORY = 50_000
+"""Texts whose token ids a task remembers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings:
+    """Settings of every task."""
+
+    language: Literal["english", "chinese"] = "english"
+    """Vocabulary, prompts and cleaning."""
+    max_src_length: int = 80
+    """Words of the input text that are kept."""
+    max_tgt_length: int = 30
+    """Words or tokens of the target that are kept; each task says which."""
+
+    def __post_init__(self):
+        for name in ("max_src_length", "max_tgt_length"):
+            if getattr(self, name) < 1:
+                raise OFAError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings(TextSettings):
+    """Settings of tasks that look at a picture."""
+
+    patch_image_size: int = 480
+    """Side of the square (pixels) that a picture is resized to; a multiple of 16, at most 672."""
+    imagenet_default_mean_and_std: bool = False
+    """Normalize with ImageNet's statistics instead of mean and deviation 0.5."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        size = self.patch_image_size
+        if size % 16 or not 16 <= size <= 672:
+            raise OFAError(f"patch_image_size must be a multiple of 16 between 16 and 672, got {size}")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a task reads from the network's output for one sample."""
+
+    id: str
+    """The sample's id."""
+    value: Any
+    """str, Box, list of Box: the task says which."""
+    score: float
+    """Log-probability of the output, as the search ranks it."""
+    alternatives: tuple[tuple[Any, float], ...] = ()
+    """Other values with their scores, best first; filled by tasks that rank."""
+
+
+registered: dict[str, type["Task"]] = {}
+
+
+def register(task: type["Task"]) -> type["Task"]:
+    """Class decorator: makes `ofa.tasks.get(task.name)` find the task.
+
+    Raises:
+        OFAError: another class has the name already.
+    """
+    known = registered.setdefault(task.name, task)
+    if (known.__module__, known.__qualname__) != (task.__module__, task.__qualname__):
+        raise OFAError(f"task name {task.name!r} is taken by {known.__module__}.{known.__qualname__}")
+    registered[task.name] = task
+    return task
+
+
+class Task(ABC):
+    """Base class. A subclass sets the class variables and implements `sample`, `read` and `score`."""
+
+    name: ClassVar[str]
+    """Unique, as used in params.yaml."""
+    table: ClassVar[str]
+    """Kind of table that it reads: a key of `ofa.data.schema.TABLES`."""
+    columns: ClassVar[tuple[str, ...] | None] = None
+    """Column names when the table is none of those kinds."""
+    Settings: ClassVar[type[TextSettings]] = TextSettings
+    search: ClassVar[SearchConfig] = SearchConfig()
+    """Search that the original evaluates with."""
+    trie: Trie | None = None
+    """Answer space of the search; None: everything."""
+
+    def __init__(self, settings: TextSettings | None = None):
+        self.settings = settings or self.Settings()
+        self.tokenizer = Tokenizer.english() if self.settings.language == "english" else Tokenizer.chinese()
+        self.bos = torch.tensor([self.tokenizer.bos])
+        self.eos = torch.tensor([self.tokenizer.eos])
+        self._memory: dict[tuple[str, int | None], LongTensor] = {}
+
+    @abstractmethod
+    def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample | list[Sample]:
+        """The sample, or for pretraining the samples, of a table row.
+
+        At inference the columns that hold the truth may be missing, and `image` may be a picture, a path or bytes.
+
+        Args:
+            row: column name -> value.
+            train: target and augmentation of training instead of evaluation's.
+            rng: the only source of randomness.
+
+        Raises:
+            OFAError: the row cannot be used.
+        """
+
+    @abstractmethod
+    def read(self, tokens: Sequence[int], reference: Any) -> Any:
+        """The value that generated tokens (no prompt, no eos) stand for; `reference` is the sample's."""
+
+    @abstractmethod
+    def score(self, predictions: Sequence[Prediction], references: Sequence[Any]) -> dict[str, float]:
+        """Cheap metrics for validation during training, by name; larger is better."""
+
+    def predict(self, net: torch.nn.Module, batch: Batch, search: SearchConfig | None = None) -> list[Prediction]:
+        """Run the search and read its best hypothesis for each sample."""
+        from ofa.generate import generate
+
+        found = generate(net, batch, search or self.search, trie=self.trie)
+        return [self._prediction(batch, number, hypotheses) for number, hypotheses in enumerate(found)]
+
+    def _prediction(self, batch: Batch, number: int, hypotheses: Sequence[Hypothesis]) -> Prediction:
+        reference = batch.references[number]
+        values = [(self.read(strip(h.tokens, batch, number), reference), h.score) for h in hypotheses]
+        return Prediction(batch.ids[number], values[0][0], values[0][1], tuple(values[1:]))
+
+    def encode(self, text: str, max_tokens: int | None = None) -> LongTensor:
+        """Token ids of a text, remembered; do not change the result in place."""
+        key = (text, max_tokens)
+        ids = self._memory.get(key)
+        if ids is None:
+            if len(self._memory) >= MEMORY:
+                self._memory.clear()
+            ids = self._memory[key] = torch.tensor(self.tokenizer.encode(text, max_tokens), dtype=torch.long)
+        return ids
+
+    def source(self, *parts: LongTensor) -> LongTensor:
+        """bos, the parts, eos."""
+        return torch.cat([self.bos, *parts, self.eos])
+
+    def seq2seq(self, id: str, source: LongTensor, target: LongTensor, **others: Any) -> Sample:
+        """A sample whose decoder sees bos + target and predicts target + eos."""
+        return Sample(
+            id=id,
+            source=source,
+            previous=torch.cat([self.bos, target]),
+            target=torch.cat([target, self.eos]),
+            **others,
+        )
+
+    def prompted(
+        self, id: str, source: LongTensor, answer: LongTensor, prompt_type: PromptType, **others: Any
+    ) -> Sample:
+        """A sample whose decoder sees prompt + answer; only answer + eos have a loss."""
+        prompt = {"none": self.bos, "prev_output": source[:-1], "src": source}[prompt_type]
+        previous = torch.cat([prompt, answer])
+        target = torch.cat([previous[1:], self.eos])
+        target[: len(prompt) - 1] = PAD
+        return Sample(id=id, source=source, previous=previous, target=target, prompt=prompt, **others)
+
+
+class ImageTask(Task):
+    """A task with a picture."""
+
+    Settings = ImageSettings
+    settings: ImageSettings
+
+    @property
+    def statistics(self) -> Statistics:
+        """Mean and deviation of the normalization."""
+        return IMAGENET if self.settings.imagenet_default_mean_and_std else HALF
+
+    def open(self, row: Mapping[str, Any]) -> Image:
+        """The row's picture in RGB."""
+        return open_image(row["image"])
+
+    def picture(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The picture fields of a sample: resized to a square, without regard to its shape, as in the original."""
+        return self.shared(row, resize(self.open(row), self.settings.patch_image_size))
+
+    def shared(self, row: Mapping[str, Any], image: Tensor) -> dict[str, Any]:
+        """The picture fields of a sample whose `image` depends on the row's picture alone: a batch holds it once."""
+        stored = row["image"]
+        key = (len(stored), hash(stored)) if isinstance(stored, memoryview | bytes) else None
+        return {"image": image, "image_key": key, "image_statistics": self.statistics}
+
+
+def strip(tokens: Sequence[int] | LongTensor, batch: Batch, number: int) -> list[int]:
+    """A hypothesis of sample `number` without the decoder's prompt and without eos."""
+    tokens = [int(token) for token in tokens]
+    if batch.prompt is not None:
+        tokens = tokens[int((batch.prompt[number] != PAD).sum()) - 1 :]
+    return tokens[: tokens.index(Tokenizer.eos)] if Tokenizer.eos in tokens else tokens

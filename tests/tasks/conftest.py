@@ -1,0 +1,75 @@
+"""What the original's data sets made of small tables, and the same rows for ours."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+
+from ofa.data.batch import collate
+from ofa.data.schema import TABLES
+from ofa.data.table import Table
+
+
+@pytest.fixture(scope="session")
+def recorded(golden) -> dict:
+    """Runs of the original's data sets by name: keyword arguments, samples, collated batch."""
+    return json.loads((golden / "dataset" / "datasets.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def pixels(golden):
+    """Pictures of some samples as the original normalized them, by "run/sample"."""
+    return np.load(golden / "dataset" / "patch_images_f16.npz")
+
+
+@pytest.fixture(scope="session")
+def rows(golden, tmp_path_factory):
+    """A function from table name and columns to `Table`."""
+    folder = tmp_path_factory.mktemp("tables")
+
+    def read(name: str, columns=None) -> Table:
+        shutil.copyfile(golden / "dataset" / "data" / f"{name}.tsv", folder / f"{name}.tsv")
+        return Table(folder / f"{name}.tsv", columns or TABLES[name])
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def compare(recorded, pixels):
+    """A function that checks every sample of a task, and their batch, against a recorded run."""
+
+    def check(task, table, run: str, train: bool = False) -> list:
+        samples = [task.sample(table[i], train, random.Random(i)) for i in range(len(table))]
+        assert samples and len(recorded[run]["samples"]) in (2, len(samples))
+        for number, (ours, theirs) in enumerate(zip(samples, recorded[run]["samples"], strict=False)):
+            check_sample(ours, theirs)
+            if (key := f"{run}/{number}") in pixels:
+                assert np.array_equal(collate([ours]).images_normalized[0].half().numpy(), pixels[key])
+        return samples
+
+    return check
+
+
+def check_sample(ours, theirs: dict) -> None:
+    """Compare every field that the original recorded."""
+    assert ours.source.tolist() == theirs["source"]
+    assert ours.target.tolist() == theirs["target"]
+    assert ours.previous.tolist() == theirs["prev_output_tokens"]
+    if "id" in theirs:
+        assert ours.id == str(theirs["id"])
+    if "conf" in theirs:
+        assert ours.confidence == pytest.approx(theirs["conf"][0])
+    if "decoder_prompt" in theirs:
+        assert ours.prompt.tolist() == theirs["decoder_prompt"]
+    if "constraint_mask" in theirs:
+        assert [sorted(ids.tolist()) for ids in ours.allowed] == theirs["constraint_mask"]["true_ids_per_row"]
+    if "code_mask" in theirs:
+        assert ours.code_mask == theirs["code_mask"][0]
+    if "patch_mask" in theirs:
+        assert (ours.image is not None) == theirs["patch_mask"][0]
+    if "patch_image" in theirs and ours.image is not None:
+        assert list(ours.image.shape) == theirs["patch_image"]["shape"]
+        values = collate([ours]).images_normalized.flatten()[theirs["patch_image"]["flat_index"]]
+        assert values.tolist() == pytest.approx(theirs["patch_image"]["flat_value"], abs=1e-6)
