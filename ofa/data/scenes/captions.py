@@ -5,7 +5,7 @@ from random import Random
 
 from ofa.data.scenes.composition import Placed, Scene
 from ofa.data.scenes.kinds import Kind
-from ofa.data.scenes.relations import Cell, Direction, cell_of, center, looks_big, main_direction
+from ofa.data.scenes.relations import Cell, Direction, are_close, cell_of, center, looks_big, main_direction
 
 _FEWEST_WORDS, _MOST_WORDS = 4, 14
 
@@ -28,6 +28,8 @@ class CaptionContent:
     """In the order in which they are named."""
     direction: Direction | None
     """Where the first group is seen from the others, if the caption tells."""
+    beside: bool
+    """Whether the caption says that the two groups, of one object each, are next to each other."""
     cell: Cell | None
     """Where in the picture the only object is, if the caption tells."""
     background: str | None
@@ -51,7 +53,10 @@ def caption_content(scene: Scene, rng: Random) -> CaptionContent:
         background = background if cell is None else None
     if len(named) > 1 and rng.random() < 0.6:
         direction = _common_direction(named[0], [thing for things in named[1:] for thing in things], scene)
-    return CaptionContent(tuple(_group(things, scene, rng) for things in named), direction, cell, background)
+    pair = len(named) == 2 and len(scene.objects) == 2
+    beside = pair and direction is None and rng.random() < 0.3 and are_close(*scene.objects, scene)
+    groups = tuple(_group(things, scene, rng) for things in named)
+    return CaptionContent(groups, direction, beside, cell, background)
 
 
 def fits_length(words: int) -> bool:

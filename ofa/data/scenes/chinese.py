@@ -35,6 +35,8 @@ class Chinese:
             where = name if name.endswith("下") else name + "上"
         if content.cell is not None:
             where = "图片" + _CELLS[content.cell]
+        if content.beside:
+            return f"{where}，{parts[0]}在{parts[1]}旁边。"
         if content.direction is None:
             return f"{where}{weighted(rng, ('有', 4), ('是', 1))}{_join(parts)}。"
         return f"{where}，{parts[0]}在{_join(parts[1:])}的{_TOWARD[content.direction]}。"

@@ -89,8 +89,7 @@ def _choose_kinds(config: SceneConfig, split: str, rng: Random) -> list[Kind]:
         fitting = [
             kind
             for kind in config.used_kinds
-            if kind.name not in present
-            and not any(tuple(sorted((kind.name, other))) in forbidden for other in present)
+            if kind.name not in present and not any(tuple(sorted((kind.name, other))) in forbidden for other in present)
         ]
         chosen.append(rng.choice(fitting or chosen))
     rng.shuffle(chosen)
@@ -102,9 +101,7 @@ def _choose_sprites(config: SceneConfig, kinds: list[Kind], side: int, rng: Rand
     low, high = config.size_range
     high = max(low, min(high, (_FILLED / len(kinds)) ** 0.5))
     sizes = sorted((_on_ladder(side * rng.uniform(low, high)) for _ in kinds), reverse=True)
-    return [
-        sprite(kind.name, size, rng.random() < config.mirror) for kind, size in zip(kinds, sizes, strict=True)
-    ]
+    return [sprite(kind.name, size, rng.random() < config.mirror) for kind, size in zip(kinds, sizes, strict=True)]
 
 
 def _on_ladder(size: float) -> int:

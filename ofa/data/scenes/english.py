@@ -38,9 +38,7 @@ class English:
     def caption(self, content: CaptionContent, rng: Random) -> str:
         parts = [self._group(group) for group in content.groups]
         if content.direction is None:
-            subject = _join(parts)
-            if len(parts) == 2 and rng.random() < 0.2:
-                subject = f"{parts[0]} next to {parts[1]}"
+            subject = " next to ".join(parts) if content.beside else _join(parts)
         else:
             subject = f"{parts[0]} {weighted(rng, *_TOWARD[content.direction])} {_join(parts[1:])}"
         if content.cell is not None:

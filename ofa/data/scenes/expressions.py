@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from ofa.data.scenes.composition import Placed, Scene
-from ofa.data.scenes.meaning import Description, InCell, Named, Outermost, Sized, Toward, referent
+from ofa.data.scenes.meaning import Description, InCell, Named, Outermost, Sized, Toward, alone_of_kind, referent
 from ofa.data.scenes.relations import CELLS, Direction
 
 # How often people tell an object in each way, for an object that is alone of its kind and for one of several.
@@ -26,18 +26,16 @@ def choose(found: dict[type, list[Description]], scene: Scene, target: Placed, r
     """One of the descriptions, the sorts as often as people use them; None when there is none."""
     if not found:
         return None
-    alone = sum(thing.kind == target.kind for thing in scene.objects) == 1
-    weights = _WEIGHTS_ALONE if alone else _WEIGHTS_AMONG
+    weights = _WEIGHTS_ALONE if target in alone_of_kind(scene) else _WEIGHTS_AMONG
     sorts = sorted(found, key=lambda sort: sort.__name__)
     return rng.choice(found[rng.choices(sorts, [weights[sort] for sort in sorts])[0]])
 
 
 def _attempts(target: Placed, scene: Scene) -> Iterator[Description]:
     yield Description(target.kind, Named())
-    anchors = [thing for thing in scene.objects if sum(other.kind == thing.kind for other in scene.objects) == 1]
-    several = sum(thing.kind == target.kind for thing in scene.objects) > 1
+    anchors = alone_of_kind(scene)
     # "The leftmost cat" where there is one cat says too much: then it is "the leftmost object".
-    kind = target.kind if several or len(scene.objects) == 1 else None
+    kind = None if target in anchors and len(scene.objects) > 1 else target.kind
     for cell in _CORNERS_AND_CENTER:
         yield Description(kind, InCell(cell))
     if len(scene.objects) > 1:

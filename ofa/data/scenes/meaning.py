@@ -1,5 +1,6 @@
 """Referring expressions before they become words: which objects of a scene a description fits."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,13 +55,19 @@ class Description:
     trait: Trait
 
 
+def alone_of_kind(scene: Scene) -> list[Placed]:
+    """The objects that are the only ones of their kind, so that the kind's name means them."""
+    counts = Counter(thing.kind.name for thing in scene.objects)
+    return [thing for thing in scene.objects if counts[thing.kind.name] == 1]
+
+
 def candidates(description: Description, scene: Scene) -> list[Placed]:
     """The objects among which the trait decides."""
     anchor = description.trait.anchor if isinstance(description.trait, Toward) else None
     return [
         thing
         for thing in scene.objects
-        if (description.kind is None or thing.kind == description.kind) and thing is not anchor
+        if (description.kind is None or thing.kind.name == description.kind.name) and thing is not anchor
     ]
 
 

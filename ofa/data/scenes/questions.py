@@ -1,13 +1,14 @@
 """Questions about a scene that have one clear answer, and what ten people answer."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from ofa.data.scenes.composition import Placed, Scene
+from ofa.data.scenes.composition import Scene
 from ofa.data.scenes.kinds import Kind
-from ofa.data.scenes.meaning import Description, InCell, Sized, Toward, referent
+from ofa.data.scenes.meaning import Description, InCell, Sized, Toward, alone_of_kind, referent
 from ofa.data.scenes.relations import CELLS, Cell, Direction, cell_of, is_toward
 
 
@@ -118,7 +119,7 @@ def _presence(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Presence:
 
 
 def _related(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Related | None:
-    alone = _alone(scene)
+    alone = alone_of_kind(scene)
     if len(alone) < 2:
         return None
     thing, anchor = rng.sample(alone, 2)
@@ -134,16 +135,16 @@ def _count(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Count:
     draw = rng.random()
     if draw < 0.3:
         return Count(None, len(scene.objects))
-    counts = {kind: sum(thing.kind == kind for thing in scene.objects) for kind in kinds}
-    several = [kind for kind in kinds if counts[kind] > 1]
+    counts = Counter(thing.kind.name for thing in scene.objects)
+    several = [kind for kind in kinds if counts[kind.name] > 1]
     if draw < 0.42:
-        fitting = [kind for kind in kinds if counts[kind] == 0]
+        fitting = [kind for kind in kinds if counts[kind.name] == 0]
     elif several and draw < 0.85:
         fitting = several
     else:
-        fitting = [kind for kind in kinds if counts[kind] == 1] or several
+        fitting = [kind for kind in kinds if counts[kind.name] == 1] or several
     kind = rng.choice(fitting)
-    return Count(kind, counts[kind])
+    return Count(kind, counts[kind.name])
 
 
 def _which(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Which | None:
@@ -151,7 +152,7 @@ def _which(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Which | None:
         return None
     draw = rng.random()
     if draw < 0.55:
-        alone = _alone(scene)
+        alone = alone_of_kind(scene)
         if not alone:
             return None
         trait = Toward(rng.choice(list(Direction)), rng.choice(alone))
@@ -165,14 +166,9 @@ def _which(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Which | None:
 
 
 def _where(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Where | None:
-    alone = _alone(scene)
+    alone = alone_of_kind(scene)
     if not alone:
         return None
     thing = rng.choice(alone)
     cell = cell_of(thing, scene)
     return None if cell is None else Where(thing.kind, cell)
-
-
-def _alone(scene: Scene) -> list[Placed]:
-    """The objects that are the only ones of their kind."""
-    return [thing for thing in scene.objects if sum(other.kind == thing.kind for other in scene.objects) == 1]

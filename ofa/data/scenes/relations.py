@@ -101,6 +101,13 @@ def is_extreme_size(thing: Placed, largest: bool, others: Sequence[Placed]) -> b
     return _all(answers)
 
 
+def are_close(thing: Placed, other: Placed, scene: Scene) -> bool:
+    """Whether less than a tenth of the image's shorter side lies between two boxes."""
+    across = max(thing.x0, other.x0) - min(thing.x1, other.x1)
+    down = max(thing.y0, other.y0) - min(thing.y1, other.y1)
+    return max(across, down) < min(scene.width, scene.height) / 10
+
+
 def looks_big(thing: Placed, scene: Scene) -> bool | None:
     """True for an object that is big in the picture, False for a small one, None for the others."""
     share = size(thing) / min(scene.width, scene.height)
