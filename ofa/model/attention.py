@@ -1,0 +1,63 @@
+"""Multi-head attention with an additive bias and, as in NormFormer (arXiv 2110.09456), a factor for each head."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """softmax(q k^T * (head size * scale_factor) ** -0.5 + bias) v, each head's result times a learned factor."""
+
+    def __init__(self, d_model: int, heads: int, scale_factor: float, scale_heads: bool, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (d_model / heads * scale_factor) ** -0.5
+        self.dropout = dropout
+        self.query = nn.Linear(d_model, d_model)
+        self.key = nn.Linear(d_model, d_model)
+        self.value = nn.Linear(d_model, d_model)
+        self.output = nn.Linear(d_model, d_model)
+        self.head_scale = nn.Parameter(torch.ones(heads)) if scale_heads else None
+
+    def reset_parameters(self) -> None:
+        """Heads count the same."""
+        if self.head_scale is not None:
+            nn.init.ones_(self.head_scale)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, H, T, D / H)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) -> keys and values, each (B, H, T, D / H)."""
+        return self.split(self.key(x)), self.split(self.value(x))
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+        """Queries (B, H, Q, d), keys and values (B, H, K, d), bias broadcastable to (B, H, Q, K) -> (B, Q, D)."""
+        dropout = self.dropout if self.training else 0.0
+        x = F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, dropout_p=dropout, scale=self.scale)
+        x = x.transpose(1, 2)
+        if self.head_scale is not None:
+            x = x * self.head_scale.to(x.dtype)[:, None]
+        return self.output(x.flatten(2))
+
+    def forward(
+        self, x: Tensor, bias: Tensor, memory: Tensor | None = None, prompt: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """Attend from `x` to `memory`, or to `x` itself.
+
+        Args:
+            x: (B, Q, D).
+            bias: broadcastable to (B, H, Q, K), -inf where a key must not be seen; it covers the prompt too.
+            memory: (B, K, D).
+            prompt: keys and values (B or 1, H, P, D / H) that every query sees beside the others.
+
+        Returns:
+            (B, Q, D).
+        """
+        keys, values = self.keys_values(x if memory is None else memory)
+        if prompt is not None:
+            batch = keys.shape[0]
+            keys = torch.cat([prompt[0].to(keys.dtype).expand(batch, -1, -1, -1), keys], dim=2)
+            values = torch.cat([prompt[1].to(values.dtype).expand(batch, -1, -1, -1), values], dim=2)
+        return self.attend(self.split(self.query(x)), keys, values, bias)

@@ -1,0 +1,107 @@
+"""Positions as biases on attention scores (paper, section 3.1).
+
+Absolute ones are shared by all layers of a stack, relative ones come from a table of each layer. Bucket numbers are
+computed from coordinates whenever they are needed; no tables of numbers are kept.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LONGEST_DISTANCE = 1023
+"""The text distance that falls into the last bucket, whatever the longest text of a configuration is."""
+
+
+def token_buckets(queries: Tensor, keys: Tensor, bucket_size: int) -> Tensor:
+    """Buckets of relative text positions.
+
+    Distances up to half the bucket size have buckets of their own, longer ones share logarithmic buckets.
+
+    Args:
+        queries, keys: positions (Q,), (K,) as integers.
+
+    Returns:
+        (Q, K) numbers in 0 .. 2 * bucket_size - 2.
+    """
+    middle = bucket_size // 2
+    distance = queries[:, None] - keys[None, :]
+    far = distance.abs().clamp(min=middle, max=LONGEST_DISTANCE).double()
+    # The small margin keeps the longest distance, where the logarithms cancel, inside its bucket on every device.
+    steps = torch.ceil((far / middle).log() * ((middle - 1) / math.log(LONGEST_DISTANCE / middle)) - 1e-6)
+    bucket = torch.where(distance.abs() <= middle, distance, (steps.long() + middle) * distance.sign())
+    return bucket + bucket_size - 1
+
+
+def image_buckets(queries: Tensor, keys: Tensor, bucket_size: int) -> Tensor:
+    """Buckets of relative image positions.
+
+    Args:
+        queries, keys: image position ids (..., Q), (..., K): 1 + row * bucket_size + column, or 0 for the start of a
+            sequence of codes.
+
+    Returns:
+        (..., Q, K) numbers: one for each pair of row and column distance, and three for pairs with the start.
+    """
+    span = 2 * bucket_size - 1
+    query_row, query_column = (queries - 1) // bucket_size, (queries - 1) % bucket_size
+    key_row, key_column = (keys - 1) // bucket_size, (keys - 1) % bucket_size
+    rows = query_row[..., :, None] - key_row[..., None, :] + bucket_size - 1
+    columns = query_column[..., :, None] - key_column[..., None, :] + bucket_size - 1
+    from_start, to_start = (queries == 0)[..., :, None], (keys == 0)[..., None, :]
+    bucket = rows * span + columns
+    bucket = torch.where(from_start, span * span, bucket)
+    return torch.where(to_start, torch.where(from_start, span * span + 2, span * span + 1), bucket)
+
+
+def number_of_token_buckets(bucket_size: int) -> int:
+    """Rows of a table of relative text positions."""
+    return 2 * bucket_size - 1
+
+
+def number_of_image_buckets(bucket_size: int) -> int:
+    """Rows of a table of relative image positions."""
+    return (2 * bucket_size - 1) ** 2 + 3
+
+
+def grid_ids(height: int, width: int, bucket_size: int, device: torch.device) -> Tensor:
+    """Image position ids (height * width,) of a grid of patches or codes, row by row."""
+    rows = torch.arange(height, device=device)[:, None]
+    columns = torch.arange(width, device=device)[None, :]
+    return (rows * bucket_size + columns + 1).flatten()
+
+
+def code_ids(steps: Tensor, window: int, bucket_size: int) -> Tensor:
+    """Image position ids of steps of a sequence of codes, same shape: the start, a window x window grid, a filler."""
+    row, column = (steps - 1) // window, (steps - 1) % window
+    ids = torch.where(steps > window * window, min(1024, bucket_size**2), row * bucket_size + column + 1)
+    return torch.where(steps == 0, 0, ids)
+
+
+def relative_bias(table: Tensor, buckets: Tensor) -> Tensor:
+    """Rows of a table (R, H) by buckets (..., Q, K) -> biases (..., H, Q, K)."""
+    return F.embedding(buckets, table).movedim(-1, -3)
+
+
+class PositionScores(nn.Module):
+    """Absolute position bias: scaled dot products of projected position embeddings."""
+
+    def __init__(self, d_model: int, heads: int, scale_factor: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (d_model / heads * scale_factor) ** -0.5
+        self.query = nn.Linear(d_model, d_model)
+        self.key = nn.Linear(d_model, d_model)
+
+    def queries(self, positions: Tensor) -> Tensor:
+        """(B, Q, D) -> (B, H, Q, D / H), scaled."""
+        return (self.query(positions) * self.scale).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def keys(self, positions: Tensor) -> Tensor:
+        """(B, K, D) -> (B, H, D / H, K)."""
+        return self.key(positions).unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1)
+
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Position embeddings (B or 1, Q, D) and (B or 1, K, D) -> bias (B or 1, H, Q, K)."""
+        return self.queries(queries) @ self.keys(keys)

@@ -1,0 +1,50 @@
+"""A network saved as a folder comes back exactly."""
+
+import json
+
+import pytest
+import torch
+
+from ofa.checkpoint import load_folder, save_folder
+from ofa.errors import OFAError
+from ofa.model import OFAConfig, OFAModel
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return OFAModel(OFAConfig.preset("nano", vocabulary_size=300, output_ids=(0, 2, 7)))
+
+
+def test_network_comes_back_bit_equal(net, tmp_path):
+    save_folder(tmp_path / "net", net, {"Data": "none", "Scores": {"CIDEr": 1.25}})
+    config, state = load_folder(tmp_path / "net")
+    assert config == net.config
+    assert state.keys() == net.state_dict().keys()
+    assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items())
+    assert "CIDEr: 1.25" in (tmp_path / "net" / "README.md").read_text()
+
+
+def test_the_token_matrix_is_stored_once(net, tmp_path):
+    save_folder(tmp_path, net)
+    stored = sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
+    assert (tmp_path / "model.safetensors").stat().st_size < stored + 100_000
+
+
+def test_configuration_and_weights_can_be_given_apart(net, tmp_path):
+    save_folder(tmp_path, (net.config, net.state_dict()))
+    assert load_folder(tmp_path, dropout=0.3)[0].dropout == 0.3
+
+
+def test_damage_is_named(net, tmp_path):
+    with pytest.raises(OFAError, match="config.json is missing"):
+        load_folder(tmp_path)
+    save_folder(tmp_path, net)
+    values = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {"droput": 1}))
+    with pytest.raises(OFAError, match="did you mean 'dropout'"):
+        load_folder(tmp_path)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(weights[:-100])
+    with pytest.raises(OFAError, match="damaged"):
+        load_folder(tmp_path)

@@ -1,0 +1,35 @@
+"""Our names and the original's name the same tensors."""
+
+import pytest
+import torch
+
+from ofa.checkpoint.names import fairseq_names, from_fairseq, to_fairseq
+from ofa.model import OFAConfig, OFAModel
+
+
+@pytest.mark.parametrize("size", ["tiny", "base"])
+def test_names_and_shapes_are_the_originals(golden, size):
+    lines = (golden / f"state_dict_keys_{size}.txt").read_text().splitlines()
+    expected = {name: shape for name, shape, _ in (line.split("\t") for line in lines)}
+    config = OFAConfig.preset(size)
+    with torch.device("meta"):
+        state = OFAModel(config).state_dict()
+    assert sorted(fairseq_names(list(state), config)) == sorted(expected)
+    for name, tensor in state.items():
+        assert all(expected[original] == str(tuple(tensor.shape)) for original in to_fairseq(name))
+
+
+def test_every_name_comes_back():
+    changes = dict(adapter_dim=4, encoder_prompt_length=2, decoder_prompt_length=2, encoder_prompt_projection=3)
+    with torch.device("meta"):
+        net = OFAModel(OFAConfig.preset("nano", scale_resids=True, decoder_prompt_projection=3, **changes))
+    originals = [original for name in net.state_dict() for original in to_fairseq(name)]
+    assert len(originals) == len(set(originals)) == len(net.state_dict()) + 2
+    for name in net.state_dict():
+        assert {from_fairseq(original) for original in to_fairseq(name)} == {name}
+
+
+def test_unknown_names_have_no_counterpart():
+    assert from_fairseq("decoder.layers.0.experts.weight") is None
+    with pytest.raises(KeyError, match="nothing"):
+        to_fairseq("encoder.nothing")

@@ -1,0 +1,92 @@
+"""Checkpoints are read as data: what could run code is refused by name."""
+
+import argparse
+import collections
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from ofa.checkpoint.unpickle import read
+from ofa.errors import OFAError
+
+
+class Attack:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_plain_data_comes_back(tmp_path):
+    weight = torch.arange(6.0).view(2, 3)
+    saved = {
+        "model": collections.OrderedDict(a=weight, b=weight, part=weight[1, 1:], transposed=weight.t()),
+        "types": [torch.tensor(2**40), torch.tensor([True]), weight.half(), weight.bfloat16(), torch.empty(0, 3)],
+        "parameter": torch.nn.Parameter(weight),
+        "args": argparse.Namespace(lr=[0.1], name="ofa"),
+        "scalar": np.float64(0.25),
+        "plain": (1, {2.5}, None, "é", torch.Size([1])),
+    }
+    torch.save(saved, tmp_path / "a.pt")
+    loaded = read(tmp_path / "a.pt")
+    assert loaded["args"] == saved["args"]
+    assert loaded["scalar"] == 0.25
+    assert loaded["plain"] == (1, {2.5}, None, "é", (1,))
+    for name, tensor in saved["model"].items():
+        assert torch.equal(loaded["model"][name], tensor)
+    for ours, theirs in zip(loaded["types"], saved["types"], strict=True):
+        assert torch.equal(ours, theirs) and ours.dtype == theirs.dtype
+    assert torch.equal(loaded["parameter"], weight)
+    loaded["model"]["a"][0, 0] = 9.0
+    assert loaded["model"]["b"][0, 0] == 9.0
+    assert read(tmp_path / "a.pt")["model"]["a"][0, 0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("attack", "name"),
+    [
+        (Attack(os.system, "touch harmed"), "posix.system"),
+        (Attack(eval, "open('harmed', 'w')"), "__builtin__.eval"),
+        (Attack(getattr, "text", "upper"), "__builtin__.getattr"),
+        (Attack(torch.load, "x.pt"), "torch.serialization.load"),
+        (Attack(pickle.loads, b"."), "pickle.loads"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_calls_are_refused_by_name(tmp_path, monkeypatch, attack, name):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": {}, "cfg": attack}, "bad.pt")
+    with pytest.raises(OFAError, match=name.replace(".", r"\.")):
+        read("bad.pt")
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_omegaconf_nodes_are_data(tmp_path):
+    omegaconf = pytest.importorskip("omegaconf")
+    torch.save({"cfg": omegaconf.OmegaConf.create({"model": {"layers": 2, "names": ["a"]}})}, tmp_path / "a.pt")
+    node = read(tmp_path / "a.pt")["cfg"]
+    assert node.kind == "omegaconf.dictconfig.DictConfig"
+    assert node.state["_content"]["model"].state["_content"]["layers"].state["_val"] == 2
+
+
+def test_damaged_and_foreign_files_are_named(tmp_path):
+    with pytest.raises(OFAError, match="no checkpoint at"):
+        read(tmp_path / "absent.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(OFAError, match="damaged or not a checkpoint"):
+        read(tmp_path / "text.pt")
+    buffer = io.BytesIO()
+    torch.save({"model": {"a": torch.ones(5000)}}, buffer)
+    (tmp_path / "cut.pt").write_bytes(buffer.getvalue()[:9000])
+    with pytest.raises(OFAError, match="damaged or not a checkpoint"):
+        read(tmp_path / "cut.pt")
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
+        archive.writestr("a/b.txt", "")
+    with pytest.raises(OFAError, match="no data.pkl"):
+        read(tmp_path / "other.pt")
