@@ -67,6 +67,9 @@ class TrainConfig:
     """Restricts the softmax to ids first..end-1 and the special ids (image codes: 50265, 58457)."""
     sentence_average: bool = False
     """Divide the loss by the number of samples instead of tokens."""
+    group_average: bool = False
+    """Average the loss within each group of the stream's sources and sum the averages, as the original's pretraining
+    does with its two halves, instead of averaging over all tokens. `accumulate` is then a multiple of the groups."""
 
     # Numbers
 
@@ -122,3 +125,9 @@ class TrainConfig:
     def total_warmup_steps(self) -> int:
         """Length of the warm-up in steps."""
         return int(self.steps * self.warmup_ratio) if self.warmup_steps is None else self.warmup_steps
+
+
+BOOKKEEPING = frozenset(
+    ["device", "compile", "log_every", "checkpoint_every", "keep", "validate_every", "best_metric", "patience"]
+)
+"""Fields that do not decide the weights of a step, so that a run may be resumed with others."""

@@ -1,0 +1,106 @@
+"""One code path for one process, `torchrun` on one node, and a TrainJob on many.
+
+The launcher's environment variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) decide; without them
+there is one process and no collective is ever called.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ofa.errors import OFAError
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among the processes of a run."""
+
+    rank: int
+    """Number of this process, from 0."""
+    size: int
+    """Number of processes."""
+    device: torch.device
+    """Where this process computes."""
+
+    @classmethod
+    def connect(cls, device: str = "auto", timeout: float = 600.0) -> "World":
+        """Join the other processes of the run (NCCL on GPUs, gloo on CPUs); may be called again.
+
+        Args:
+            device: "cpu", "cuda", or "auto" for a GPU where there is one.
+            timeout: seconds that a rank waits for the others before the run fails.
+
+        Raises:
+            OFAError: CUDA is asked for and absent.
+        """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and not torch.cuda.is_available():
+            raise OFAError("device: cuda is asked for, but torch finds no GPU; use 'cpu' or 'auto'")
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        place = (
+            torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device)
+        )
+        if device == "cuda":
+            torch.cuda.set_device(place)
+        if size > 1 and not dist.is_initialized():
+            dist.init_process_group(
+                "nccl" if device == "cuda" else "gloo",
+                timeout=timedelta(seconds=timeout),
+                device_id=place if device == "cuda" else None,
+            )
+        return cls(int(os.environ.get("RANK", "0")), size, place)
+
+    def disconnect(self) -> None:
+        """Leave the group of processes."""
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+    @property
+    def is_main(self) -> bool:
+        """True on the rank that writes files and shows progress."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all ranks; the same on every rank."""
+        if self.size > 1:
+            values = values.to(self.device)
+            dist.all_reduce(values)
+        return values
+
+    def from_main(self, value: Any) -> Any:
+        """Rank 0's `value` on every rank (a small Python object)."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0, device=self.device)
+        return box[0]
+
+    def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite tensors in place with rank 0's."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """`module` with gradients averaged over the ranks.
+
+        Buffers are not exchanged: batch statistics stay each rank's own until `copy_from_main`. Parameters may go
+        unused, as the position tables of the kind of input that a batch does not hold.
+        """
+        if self.size == 1:
+            return module
+        return nn.parallel.DistributedDataParallel(
+            module, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+        )

@@ -1,0 +1,388 @@
+"""The training loop: update, record, validate, checkpoint, resume.
+
+It knows nothing of tasks and tables. What a batch is worth is the objective's affair (`ofa.train.losses`,
+`ofa.train.stem`), which rows make up a batch is the stream's (`ofa.data.mixing`).
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from ofa.errors import OFAError
+from ofa.progress import bar
+from ofa.train.checkpoints import Checkpoints
+from ofa.train.compact import CompactVocabulary
+from ofa.train.config import TrainConfig
+from ofa.train.distributed import World
+from ofa.train.ema import EMA, copy_into
+from ofa.train.history import History, Window
+from ofa.train.losses import SequenceLoss, TokenLoss
+from ofa.train.optimizer import clip_gradient, freeze, make_optimizer, moments
+from ofa.train.preemption import Preempted, StopRequest
+from ofa.train.reproducible import difference, fingerprint, seed_everything
+from ofa.train.schedule import learning_rate
+
+logger = logging.getLogger(__name__)
+
+Callback = Callable[[int, Mapping[str, float]], None]
+Validate = Callable[[nn.Module], Mapping[str, float]]
+
+
+class BatchLike(Protocol):
+    """What the loop asks of a batch."""
+
+    ids: list[str]
+
+    def __len__(self) -> int: ...
+    def to(self, device: torch.device, non_blocking: bool = False) -> "BatchLike": ...
+
+
+class BatchStream(Protocol):
+    """What the loop asks of a stream: batches from `step` on, endlessly; `ofa.data.mixing.Stream` is one."""
+
+    step: int
+
+    def __iter__(self) -> Iterator[BatchLike]: ...
+
+
+class Objective(Protocol):
+    """What is minimized, in sum form."""
+
+    def size(self, batch: Any, updates: int) -> int:
+        """By what the batch's loss will be divided, known without a forward pass."""
+
+    def __call__(self, net: nn.Module, batch: Any, updates: int) -> TokenLoss:
+        """The batch's loss, summed."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended. The network then holds the weights to deliver: the best, the averaged or the last ones."""
+
+    steps: int
+    """Updates made, by this and by interrupted runs before it."""
+    metrics: dict[str, float]
+    """The last validation's metrics; those of the best step where `best_metric` selects one."""
+    best_step: int | None
+    """Step of the best validation; None without `best_metric`."""
+    skipped: int
+    """Steps without an update because the loss or the gradient was not finite."""
+    stopped_early: bool
+    """True when `patience` ran out."""
+
+
+def train(
+    net: nn.Module,
+    stream: BatchStream,
+    config: TrainConfig,
+    out_dir: str | Path,
+    callbacks: Sequence[Callback] = (),
+    validate: Validate | None = None,
+    *,
+    objective: Objective | None = None,
+    identity: Mapping[str, Any] | None = None,
+    restart: bool = False,
+    world: World | None = None,
+) -> TrainResult:
+    """Train `net`, or go on where an interrupted run in `out_dir` stopped.
+
+    A resumed run ends with the same weights, bit by bit, as one that was never interrupted (on a CPU, with the same
+    number of ranks). For this every step draws its random numbers from (seed, step, rank), and the stream starts at
+    the checkpoint's step.
+
+    Files in `out_dir`: `checkpoints/` (see `ofa.train.checkpoints`), `history.csv` (loss, learning rate, gradient
+    norm, speed) and `validation.csv`.
+
+    Args:
+        net: trained in place.
+        stream: batches of this rank; an update takes `config.accumulate` of them.
+        config: settings.
+        out_dir: made if it is missing.
+        callbacks: called on rank 0 with (step, metrics); metrics of validations have the prefix "validation/".
+        validate: measures the network on every rank (evaluation mode, averaged weights if there are any); rank 0's
+            numbers count.
+        objective: what to minimize; by default `SequenceLoss(config)`.
+        identity: what else decides the result (data, task settings), as plain values; a checkpoint of a run with
+            another identity or other settings is not resumed.
+        restart: such a checkpoint is deleted and training starts anew; otherwise it is an error.
+        world: this process among the others; by default as the launcher's environment says.
+
+    Raises:
+        OFAError: a checkpoint of another run is in the way; too many steps in a row are not finite; the batch does
+            not divide among the ranks.
+        Preempted: SIGTERM or Ctrl-C came; a checkpoint was written.
+    """
+    world = world or World.connect(config.device)
+    if config.batch_size % (config.accumulate * world.size):
+        raise OFAError(
+            f"batch_size {config.batch_size} does not divide into {config.accumulate} parts on each of {world.size} "
+            "ranks: change batch_size, accumulate or the number of processes"
+        )
+    run_identity = fingerprint(net, config, identity)
+    freeze(net, config.freeze)
+    compact = CompactVocabulary.of(net) if objective is None and config.allowed_range is None else None
+    if compact is not None:
+        net, stream, validate = compact.net, compact.stream(stream), compact.validate(validate)
+    objective = objective or SequenceLoss(config)
+    trainer = _Trainer(net, stream, config, Path(out_dir), list(callbacks), validate, objective, world)
+    with StopRequest() as stop:
+        result = trainer.run(stop, run_identity, restart)
+    if compact is not None:
+        compact.write_back()
+    return result
+
+
+class _Step(nn.Module):
+    """Network and objective as one module, so that everything differentiable happens inside one (parallel) call."""
+
+    def __init__(self, net: nn.Module, objective: Objective):
+        super().__init__()
+        self.net, self.objective = net, objective
+
+    def forward(self, batch: BatchLike, updates: int) -> TokenLoss:
+        return self.objective(self.net, batch, updates)
+
+
+class _Trainer:
+    """The state of a run and the steps that change it."""
+
+    def __init__(self, net, stream, config, out_dir, callbacks, validate, objective, world):
+        self.config, self.world, self.stream, self.objective = config, world, stream, objective
+        self.callbacks, self.validate = callbacks, validate
+        self.net = net.to(device=world.device, memory_format=torch.channels_last)
+        self.optimizer = make_optimizer(net, config)
+        self.ema = EMA(net, config.ema_decay) if config.ema_decay else None
+        if config.compile:
+            net.compile()
+        self.module = world.parallel(_Step(net, objective))
+        self.autocast = torch.autocast(world.device.type, torch.bfloat16, enabled=config.precision == "bf16")
+        self.checkpoints = Checkpoints(out_dir / "checkpoints", config.keep)
+        self.history = History(out_dir / "history.csv")
+        self.validation = History(out_dir / "validation.csv")
+        self.window = Window(world)
+        self.state: dict[str, Any] = {
+            "step": 0,
+            "skipped": 0,
+            "nonfinite_in_a_row": 0,
+            "metrics": {},
+            "best": None,
+            "best_step": None,
+            "validations_without_best": 0,
+            "stopped_early": False,
+        }
+
+    @property
+    def step(self) -> int:
+        return self.state["step"]
+
+    def run(self, stop: StopRequest, run_identity: dict[str, Any], restart: bool) -> TrainResult:
+        self.state["identity"] = run_identity
+        self._resume(restart)
+        self.stream.step = self.step * self.config.accumulate
+        batches = iter(self.stream)
+        self.window.start()
+        with bar(self.config.steps, "train", "step", self.step) if self.world.is_main else nullcontext() as progress:
+            while self.step < self.config.steps and not self.state["stopped_early"]:
+                parts = [next(batches) for _ in range(self.config.accumulate)]
+                sizes, signum = self._agree(parts, stop)
+                if signum:
+                    self._leave(signum)
+                self._update(parts, sizes)
+                last = self.step == self.config.steps
+                if self.step % self.config.log_every == 0 or last:
+                    self._record(progress)
+                if self.validate and (last or self._due(self.config.validate_every)):
+                    self._validate()
+                if self._due(self.config.checkpoint_every) or last or self.state["stopped_early"]:
+                    self._checkpoint()
+                if progress is not None:
+                    progress.update()
+        self.checkpoints.wait()
+        return self._deliver()
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0
+
+    def _agree(self, parts: list[BatchLike], stop: StopRequest) -> tuple[list[float], int]:
+        """The size of every part over all ranks (summed within its group), and whether any rank was asked to stop."""
+        groups = self._groups()
+        sizes = [0.0] * groups
+        for i, part in enumerate(parts):
+            sizes[i % groups] += self.objective.size(part, self.step)
+        totals = self.world.sum(torch.tensor([*sizes, stop.signum], dtype=torch.float64)).tolist()
+        signum = stop.signum or (15 if totals[-1] else 0)
+        return [max(totals[i % groups], 1.0) for i in range(len(parts))], signum
+
+    def _groups(self) -> int:
+        return len(getattr(self.stream, "groups", [0])) if self.config.group_average else 1
+
+    def _update(self, parts: list[BatchLike], sizes: list[float]) -> None:
+        """One step: forward and backward of every part, then one update, unless something is not finite."""
+        config = self.config
+        self.module.train()
+        statistics = _BatchStatistics(self.net)
+        self.optimizer.zero_grad()
+        for i, (part, size) in enumerate(zip(parts, sizes, strict=True)):
+            seed_everything(config.seed, self.step, self.world.rank, i)
+            exchange = nullcontext() if i == len(parts) - 1 or self.world.size == 1 else self.module.no_sync()
+            with exchange:
+                with self.autocast:
+                    result = self.module(part.to(self.world.device, non_blocking=True), self.step)
+                # Parallel gradients are means over the ranks; the loss is a mean over the tokens of all of them.
+                (result.loss * (self.world.size / size)).backward()
+            self.window.add(result, len(part), size)
+        norm = clip_gradient(self.optimizer, config.clip_norm)
+        self.state["step"] += 1
+        if not math.isfinite(norm):
+            statistics.restore()
+            self._skip(parts)
+            return
+        self.window.close_step(norm)
+        self.state["nonfinite_in_a_row"] = 0
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, self.step - 1)
+        self.optimizer.step()
+        if self.ema:
+            self.ema.update()
+
+    def _skip(self, parts: list[BatchLike]) -> None:
+        self.window.drop_step()
+        self.state["skipped"] += 1
+        self.state["nonfinite_in_a_row"] += 1
+        ids = [name for part in parts for name in part.ids]
+        shown = ", ".join(ids[:20]) + (", ..." if len(ids) > 20 else "")
+        logger.warning("step %d skipped: loss or gradient is not finite (samples %s)", self.step, shown)
+        if self.state["nonfinite_in_a_row"] >= self.config.max_nonfinite:
+            raise OFAError(
+                f"{self.config.max_nonfinite} steps in a row, the last of them {self.step}, had a loss or gradient "
+                f"that is not finite; samples of the last: {shown}. Lower learning_rate, or look at these rows"
+            )
+
+    def _record(self, progress) -> None:
+        values = self.window.flush() | {
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "skipped": self.state["skipped"],
+        }
+        if self.world.is_main:
+            self.history.add(self.step, values)
+            self._tell(values)
+            progress.set_postfix_str(
+                "loss {loss:.3f}, {samples_per_second:.0f} samples/s, {tokens_per_second:.0f} tokens/s".format(
+                    **values
+                ),
+                refresh=False,
+            )
+
+    def _tell(self, values: Mapping[str, float]) -> None:
+        for callback in self.callbacks:
+            callback(self.step, values)
+
+    def _validate(self) -> None:
+        """Measure the network as it would be delivered, and keep it when it is the best so far."""
+        state, config = self.state, self.config
+        self.world.copy_from_main(_BatchStatistics(self.net).tensors)
+        self.net.eval()
+        with self.ema.applied() if self.ema else nullcontext():
+            metrics = self.world.from_main({name: float(value) for name, value in self.validate(self.net).items()})
+            state["metrics"] = metrics
+            if self.world.is_main:
+                self.validation.add(self.step, metrics)
+                self._tell({f"validation/{name}": value for name, value in metrics.items()})
+            if not config.best_metric:
+                return
+            if config.best_metric not in metrics:
+                raise OFAError(f"best_metric '{config.best_metric}' is not measured; there are {', '.join(metrics)}")
+            if state["best"] is not None and metrics[config.best_metric] <= state["best"][config.best_metric]:
+                state["validations_without_best"] += 1
+                state["stopped_early"] = 0 < config.patience <= state["validations_without_best"]
+                return
+            state |= {"best": metrics, "best_step": self.step, "validations_without_best": 0}
+            if self.world.is_main:
+                self.checkpoints.save_best({"model": self.net.state_dict()}, {"step": self.step, "metrics": metrics})
+
+    def _parts(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Every tensor of the run; live, so that reading into them resumes it."""
+        parts = {"model": self.net.state_dict(), "optimizer": moments(self.optimizer, self.net)}
+        return parts | ({"ema": self.ema.average} if self.ema else {})
+
+    def _checkpoint(self) -> None:
+        if self.world.is_main:
+            self.checkpoints.save(self.step, self._parts(), self.state)
+
+    def _leave(self, signum: int) -> None:
+        self._checkpoint()
+        self.checkpoints.wait()
+        self.world.barrier()
+        logger.warning("stopped on request after step %d; start again to go on", self.step)
+        raise Preempted(signum)
+
+    def _resume(self, restart: bool) -> None:
+        """Take up the newest checkpoint that is whole; rank 0 reads it and the others get it from there."""
+        checkpoint = self.checkpoints.latest() if self.world.is_main else None
+        state = self.world.from_main(checkpoint and checkpoint.state)
+        if state is not None:
+            changed = difference(state["identity"], self.state["identity"])
+            if changed and not restart:
+                raise OFAError(
+                    f"{self.checkpoints.folder} holds a run with other settings ({changed}): "
+                    "choose another folder, delete this one, or ask to restart"
+                )
+            if changed:
+                logger.warning("training starts anew, its settings changed (%s)", changed)
+                state = None
+        if state is not None:
+            self.state |= state
+            parts = self._parts()
+            if self.world.is_main:
+                for name, tensors in checkpoint.parts.items():
+                    copy_into(parts[name], tensors)
+            for tensors in parts.values():
+                self.world.copy_from_main(tensors.values())
+            self.optimizer.updates = int(
+                max((v for k, v in parts["optimizer"].items() if k.startswith("step.")), default=0)
+            )
+            logger.info("going on after step %d", self.step)
+        if self.world.is_main:
+            if state is None:
+                self.checkpoints.remove_all()
+            self.checkpoints.clean(after=self.step)
+            self.history.truncate(self.step)
+            self.validation.truncate(self.step)
+
+    def _deliver(self) -> TrainResult:
+        """Leave the best weights in the network, or the averaged ones, or the last."""
+        state = self.state
+        weights = self.net.state_dict()
+        if state["best_step"] is not None:
+            if self.world.is_main:
+                copy_into(weights, self.checkpoints.best().parts["model"])
+            self.world.copy_from_main(weights.values())
+        elif self.ema:
+            copy_into(weights, self.ema.average)
+        self.net.eval()
+        return TrainResult(
+            steps=self.step,
+            metrics=state["best"] or state["metrics"],
+            best_step=state["best_step"],
+            skipped=state["skipped"],
+            stopped_early=state["stopped_early"],
+        )
+
+
+class _BatchStatistics:
+    """The running statistics of batch norm, which a forward pass changes, as they are now."""
+
+    def __init__(self, net: nn.Module):
+        self.tensors = [b for name, b in net.named_buffers() if name.endswith(("running_mean", "running_var"))]
+        self.values = [b.clone() for b in self.tensors]
+
+    def restore(self) -> None:
+        for tensor, value in zip(self.tensors, self.values, strict=True):
+            tensor.copy_(value)

@@ -1,0 +1,37 @@
+"""What makes a run repeatable: random numbers as a function of the step, and a record of what decides the result."""
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ofa.train.config import BOOKKEEPING, TrainConfig
+
+
+def seed_everything(*numbers: int) -> None:
+    """Start every random generator at a point that depends on nothing but `numbers`."""
+    digest = hashlib.sha256(repr(numbers).encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:7]))
+    random.seed(digest)
+    np.random.seed(int.from_bytes(digest[:4]))
+
+
+def fingerprint(net: nn.Module, config: TrainConfig, identity: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What decides the result of a run; a checkpoint is resumed by a run with the same only."""
+    settings = {name: value for name, value in asdict(config).items() if name not in BOOKKEEPING}
+    shapes = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
+    network = net.config.to_dict() if hasattr(net, "config") else {}
+    digest = hashlib.sha256(json.dumps([shapes, network]).encode()).hexdigest()
+    return json.loads(json.dumps(settings | {"network": digest} | dict(identity or {})))
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What changed between two fingerprints, in words; "" when nothing did."""
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return ", ".join(f"{name}: {old.get(name)} then, {new.get(name)} now" for name in names)
