@@ -1,0 +1,226 @@
+"""The loop of a search, over any decoder that makes one step at a time.
+
+Shapes: B sentences, M hypotheses each, rows in the order (b, m); K columns of the logits; T the largest number of
+tokens of an output, its end token included.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import BoolTensor, LongTensor, Tensor
+
+from ofa.generate.choose import best, draw
+from ofa.generate.columns import BOS, EOS, PAD, Columns
+from ofa.generate.config import SearchConfig
+from ofa.generate.finished import Finished, Hypothesis
+from ofa.generate.rules import NEVER, Rules
+from ofa.generate.trie import Trie
+
+
+class Decoder(Protocol):
+    """What a search needs of a network that holds B * M hypotheses."""
+
+    columns: Columns
+    """What the logits score."""
+
+    def step(self, tokens: LongTensor) -> Tensor:
+        """Append tokens (B * M,) to the hypotheses and give the logits (B * M, K), float32, of what may follow."""
+
+    def reorder(self, rows: LongTensor) -> None:
+        """Let row i go on from what row rows[i] was, (B * M,); rows stay within their sentence."""
+
+    def keep(self, sentences: LongTensor) -> None:
+        """Go on with these sentences (B',) alone."""
+
+
+class Sentences(NamedTuple):
+    """What belongs to each sentence that is still searched."""
+
+    index: LongTensor
+    """(B,) place in the whole batch."""
+    max_length: LongTensor
+    """(B,) largest number of tokens before the end token."""
+    prompt: LongTensor | None
+    """(B, P) decoder prompts without the begin token, padded right with 1."""
+    codes: BoolTensor | None
+    """(B,) True where the output consists of image codes."""
+
+
+class Live(NamedTuple):
+    """The hypotheses that are being extended."""
+
+    tokens: LongTensor
+    """(B, M, T) ids, begin token first."""
+    total: Tensor
+    """(B, M) log-probability; -inf in places that hold no hypothesis."""
+    totals: Tensor
+    """(B, M, T) log-probability after each token."""
+    node: LongTensor | None
+    """(B, M) place in the trie."""
+
+
+class Extended(NamedTuple):
+    """One step of all hypotheses."""
+
+    live: Live
+    parent: LongTensor
+    """(B, M) hypothesis that each of the live ones goes on from."""
+    newest: LongTensor
+    """(B * M,) their new tokens."""
+    ended: BoolTensor
+    """(B, M) True where one of the M best candidates ends."""
+    ended_parent: LongTensor
+    """(B, M) hypothesis that it extends."""
+    ended_score: Tensor
+    """(B, M) its log-probability."""
+
+
+def extend(
+    rules: Rules,
+    logits: Tensor,
+    live: Live,
+    position: Tensor,
+    sentences: Sentences,
+    prompting: bool,
+    generator: torch.Generator | None = None,
+) -> Extended:
+    """Choose what the hypotheses go on with. Tensors only, of unchanging shape: `torch.compile` takes it whole.
+
+    Args:
+        rules: what may come next, with the settings of the search.
+        logits: (B * M, K) float32, may be overwritten.
+        live: the hypotheses.
+        position: () number of tokens generated so far.
+        sentences: their limits and prompts.
+        prompting: some sentence may still be in its decoder prompt.
+        generator: randomness of sampling.
+    """
+    config, columns = rules.config, rules.columns
+    batch, beam, _ = live.tokens.shape
+    last = position >= sentences.max_length
+    codes = None if sentences.codes is None else sentences.codes.repeat_interleave(beam)
+    prompt = None
+    if prompting:
+        prompt = sentences.prompt.index_select(1, position.view(1)).squeeze(1)
+        prompt = torch.where(last | (prompt == PAD), -1, prompt)
+    scored = rules(
+        logits,
+        live.tokens.flatten(0, 1),
+        None if live.node is None else live.node.flatten(),
+        position,
+        last.repeat_interleave(beam),
+        codes,
+        None if prompt is None else prompt.repeat_interleave(beam),
+    )
+    if config.sampling:
+        found = draw(scored, live.total, config, columns, generator)
+    else:
+        found = best(scored, live.total, config, columns)
+    score, token, column, parent = found
+    if prompting and not config.sampling:
+        # A prompt that holds the end token is itself the output, M times, as in the original.
+        whole = (prompt == EOS).unsqueeze(1)
+        score, parent = torch.where(whole, score[:, :1], score), torch.where(whole, parent[:, :1], parent)
+        token = torch.where(whole, EOS, token)
+
+    ends = (token == EOS) & (score > NEVER)
+    if config.sampling:
+        going = parent
+    else:
+        going = ends.byte().sort(dim=1, stable=True).indices[:, :beam]
+    score_on = score.masked_fill(ends, NEVER).gather(1, going)
+    parent_on, token_on = parent.gather(1, going), token.gather(1, going)
+    history = parent_on.unsqueeze(2).expand(live.tokens.shape)
+    node = live.node
+    if node is not None:
+        node = node.gather(1, parent_on)
+        further = rules.trie.advance(node, column.gather(1, going))
+        node = further if prompt is None else torch.where((prompt < 0).unsqueeze(1), further, node)
+    return Extended(
+        Live(
+            live.tokens.gather(1, history).index_copy(2, position.view(1) + 1, token_on.unsqueeze(2)),
+            score_on,
+            live.totals.gather(1, history).index_copy(2, position.view(1), score_on.unsqueeze(2)),
+            node,
+        ),
+        parent_on,
+        token_on.flatten(),
+        ends[:, :beam],
+        parent[:, :beam],
+        score[:, :beam],
+    )
+
+
+def search(
+    decoder: Decoder,
+    config: SearchConfig,
+    max_length: LongTensor,
+    *,
+    trie: Trie | None = None,
+    prompt: LongTensor | None = None,
+    codes: BoolTensor | None = None,
+    generator: torch.Generator | None = None,
+    extend: Callable[..., Extended] = extend,
+) -> list[list[Hypothesis]]:
+    """Find the outputs of B sentences.
+
+    This is fairseq's beam search as OFA uses it: at each step the 2 M best extensions of a sentence are taken; those
+    among the best M that end are finished, and the best M that do not end go on. A sentence is done when M hypotheses
+    are finished or its largest length is reached. While a decoder prompt is forced, a sentence has one hypothesis; the
+    prompt's log-probabilities count. A sentence whose trie offers fewer than M outputs gives as many as there are.
+
+    Args:
+        decoder: the network, holding B * M hypotheses of nothing.
+        config: the settings.
+        max_length: (B,) largest number of tokens before the end token.
+        trie: the outputs that are allowed, after the prompt; None for all.
+        prompt: (B, P) decoder prompts without the begin token, padded right with 1.
+        codes: (B,) True for sentences whose output consists of image codes.
+        generator: randomness of sampling, on the decoder's device.
+        extend: this module's function, or a compiled version of it.
+
+    Returns:
+        For each sentence up to M hypotheses, best first.
+
+    Raises:
+        SearchError: the trie holds ids that the network does not score.
+    """
+    device, batch, beam = max_length.device, len(max_length), config.beam
+    rules = Rules(config, decoder.columns, None if trie is None else trie.tables(decoder.columns, device), device)
+    longest = int(max_length.max())
+    sentences = Sentences(torch.arange(batch, device=device), max_length, prompt, codes)
+    finished = Finished(batch, beam, longest + 1, device)
+    live = _start(batch, config, longest + 2, trie is not None, device)
+    newest = live.tokens[:, :, 0].flatten()
+    position = torch.zeros((), dtype=torch.long, device=device)
+    for step in range(longest + 1):
+        prompting = prompt is not None and step < prompt.shape[1]
+        before, logits = live, decoder.step(newest)
+        live, parent, newest, *ended = extend(rules, logits, live, position, sentences, prompting, generator)
+        finished.add(*ended, sentences.index, before.tokens[:, :, : step + 1], before.totals[:, :, :step])
+        done = (finished.count[sentences.index] >= beam) | (live.total == NEVER).all(1)
+        number = int(done.sum())
+        if number == len(done):
+            break
+        # Leaving costs a copy of the decoder's state, so sentences leave together.
+        if 4 * number >= len(done):
+            kept = (~done).nonzero().squeeze(1)
+            decoder.keep(kept)
+            sentences, live = (type(s)(*(None if x is None else x[kept] for x in s)) for s in (sentences, live))
+            parent, newest = parent[kept], newest.view(-1, beam)[kept].flatten()
+        if beam > 1 and not config.sampling:
+            decoder.reorder((parent + beam * torch.arange(len(parent), device=device).unsqueeze(1)).flatten())
+        position = position + 1
+    return finished.hypotheses(config)
+
+
+def _start(batch: int, config: SearchConfig, length: int, trie: bool, device: torch.device) -> Live:
+    """Hypotheses of nothing. All are alike, so a beam search begins with one of each group alone."""
+    tokens = torch.full((batch, config.beam, length), PAD, device=device)
+    tokens[:, :, 0] = BOS
+    total = torch.zeros(batch, config.beam, device=device)
+    if not config.sampling:
+        total[:, config.diverse_groups :] = NEVER
+    node = torch.zeros(batch, config.beam, dtype=torch.long, device=device) if trie else None
+    return Live(tokens, total, torch.zeros(batch, config.beam, length, device=device), node)
