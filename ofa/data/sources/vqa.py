@@ -1,0 +1,85 @@
+"""VQA v2: questions, and what ten people answered."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+
+from ofa.data.sources.records import ImageFolder, SourceRow, one_line, read_json, values
+from ofa.errors import OFAError
+
+_VOTE = 0.3  # an answer's confidence for each of the ten people who gave it, up to 1
+
+
+def rows(
+    questions: str | os.PathLike,
+    annotations: str | os.PathLike | None,
+    images_folder: str | os.PathLike,
+    answers: Collection[str] | None = None,
+) -> Iterator[SourceRow]:
+    """Rows of the vqa table: "0.6|!+no&&1.0|!+yes", each different answer with its confidence min(1, 0.3 votes).
+
+    Args:
+        questions: `v2_OpenEnded_mscoco_*_questions.json`.
+        annotations: `v2_mscoco_*_annotations.json`; None for a test split, whose answers are not public.
+        images_folder: where the split's pictures are.
+        answers: keep these answers only, and leave out the questions that none of them answers, as for training.
+
+    Raises:
+        OFAError: a file, folder or key is missing, or a question has no annotation.
+    """
+    images = ImageFolder(images_folder)
+    votes = {} if annotations is None else _votes(annotations)
+    for number, record in enumerate(read_json(questions, "questions")["questions"]):
+        place = f"questions[{number}]"
+        question_id, image_id, question = values(record, questions, place, "question_id", "image_id", "question")
+        if annotations is not None and question_id not in votes:
+            raise OFAError(f"{questions}: {place}, id {question_id}, has no annotation in {annotations}")
+        counts = votes.get(question_id, Counter())
+        kept = [(answer, count) for answer, count in counts.most_common() if answers is None or answer in answers]
+        if answers is not None and not kept:
+            continue
+        yield {
+            "uniq_id": str(question_id),
+            "image_id": str(image_id),
+            "question": one_line(question),
+            "answers": "&&".join(f"{min(1.0, _VOTE * count):.1f}|!+{answer}" for answer, count in kept),
+            "objects": "",
+            "image_path": images.by_id(image_id),
+        }
+
+
+def build_answers(annotations: str | os.PathLike | Sequence[str | os.PathLike], top_n: int | None = 3129) -> list[str]:
+    """The answers that a model may choose from: what the original's `trainval_ans2label` was made of.
+
+    Args:
+        annotations: one file of annotations or several.
+        top_n: how many of the most frequent ones (by `multiple_choice_answer`, ties in alphabetical order); None for
+            all. 3129 is what the original has of VQA v2.
+
+    Raises:
+        OFAError: a file or key is missing.
+    """
+    counts: Counter[str] = Counter()
+    for path in [annotations] if isinstance(annotations, str | os.PathLike) else annotations:
+        for number, record in enumerate(read_json(path, "annotations")["annotations"]):
+            (answer,) = values(record, path, f"annotations[{number}]", "multiple_choice_answer")
+            counts[clean_answer(answer)] += 1
+    counts.pop("", None)
+    return sorted(counts, key=lambda answer: (-counts[answer], answer))[:top_n]
+
+
+def _votes(annotations: str | os.PathLike) -> dict[int, Counter[str]]:
+    """By question id, how many people gave each answer."""
+    found = {}
+    for number, record in enumerate(read_json(annotations, "annotations")["annotations"]):
+        place = f"annotations[{number}]"
+        question_id, given = values(record, annotations, place, "question_id", "answers")
+        counts = Counter(clean_answer(values(item, annotations, place, "answer")[0]) for item in given)
+        counts.pop("", None)
+        found[question_id] = counts
+    return found
+
+
+def clean_answer(answer: str) -> str:
+    """An answer as the tables have it: one line in lower case."""
+    return one_line(answer).lower().replace("|!+", " ")
