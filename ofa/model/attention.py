@@ -61,3 +61,20 @@ class Attention(nn.Module):
             keys = torch.cat([prompt[0].to(keys.dtype).expand(batch, -1, -1, -1), keys], dim=2)
             values = torch.cat([prompt[1].to(values.dtype).expand(batch, -1, -1, -1), values], dim=2)
         return self.attend(self.split(self.query(x)), keys, values, bias)
+
+    def extend(self, x: Tensor, bias: Tensor, keys: Tensor, values: Tensor, slots: Tensor) -> Tensor:
+        """Attend from new steps to themselves and the past.
+
+        Args:
+            x: (N, P, D), the new steps.
+            bias: broadcastable to (N, H, P, K), -inf for places not yet written.
+            keys, values: buffers (N, H, K, D / H) of all steps; the new ones are written into them.
+            slots: (P,), the places of the new steps.
+
+        Returns:
+            (N, P, D).
+        """
+        new_keys, new_values = self.keys_values(x)
+        keys.index_copy_(2, slots, new_keys.to(keys.dtype))
+        values.index_copy_(2, slots, new_values.to(values.dtype))
+        return self.attend(self.split(self.query(x)), keys, values, bias)

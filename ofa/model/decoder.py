@@ -10,6 +10,7 @@ from ofa.model.encoder import Encoded
 from ofa.model.layers import DecoderLayer
 from ofa.model.positions import (
     PositionScores,
+    by_row,
     code_ids,
     image_buckets,
     number_of_image_buckets,
@@ -119,14 +120,3 @@ class Decoder(nn.Module):
     def table(self, layer: int, codes: bool) -> Tensor:
         """A layer's relative table (R, H)."""
         return self.image_bias[layer].weight if codes else self.token_bias[layer].weight
-
-
-def by_row(code_mask: Tensor | None, values: list[Tensor]) -> Tensor:
-    """The value for text where `code_mask` (B,) is None, else for each row the one for text or the one for codes.
-
-    Values are (B or 1, ...); the result is (B, ...) with a mask.
-    """
-    if code_mask is None:
-        return values[0]
-    text, codes = values
-    return torch.where(code_mask.view(-1, *[1] * (text.dim() - 1)), codes, text)

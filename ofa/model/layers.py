@@ -116,3 +116,33 @@ class DecoderLayer(Layer):
         attended = self.cross_attention(self.cross_attention_norm(x), cross_bias, memory=states)
         x = self.add_attention(x, self.cross_attention_output_norm(attended))
         return self.add_feed_forward(x)
+
+    def step(
+        self,
+        x: Tensor,
+        bias: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        slots: Tensor,
+        cross_keys: Tensor,
+        cross_values: Tensor,
+        cross_bias: Tensor,
+    ) -> Tensor:
+        """The next P steps of N rows, which are the beams of B sentences in turn.
+
+        Args:
+            x: (N, P, D).
+            bias, keys, values, slots: see `Attention.extend`.
+            cross_keys, cross_values: (B, H, S, D / H), shared by a sentence's beams.
+            cross_bias: (B, H, N / B * P, S).
+
+        Returns:
+            (N, P, D).
+        """
+        attended = self.attention.extend(self.attention_norm(x), bias, keys, values, slots)
+        x = self.add_attention(x, self.attention_output_norm(attended))
+        cross = self.cross_attention
+        queries = cross.query(self.cross_attention_norm(x)).reshape(len(cross_keys), -1, x.shape[-1])
+        attended = cross.attend(cross.split(queries), cross_keys, cross_values, cross_bias).view_as(x)
+        x = self.add_attention(x, self.cross_attention_output_norm(attended))
+        return self.add_feed_forward(x)

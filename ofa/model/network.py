@@ -4,9 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ofa.model import incremental
 from ofa.model.config import OFAConfig
 from ofa.model.decoder import Decoder
 from ofa.model.encoder import Encoded, Encoder
+from ofa.model.incremental import Cache
 from ofa.model.tuning import freeze
 
 PAD = 1
@@ -114,6 +116,48 @@ class OFAModel(nn.Module):
             return logits
         scores = logits.new_full((*logits.shape[:-1], self.config.vocabulary_size), float("-inf"))
         return scores.index_copy(-1, self.output_ids, logits)
+
+    def start(
+        self,
+        encoded: Encoded,
+        beams: int = 1,
+        max_length: int | None = None,
+        code_mask: Tensor | None = None,
+    ) -> Cache:
+        """Prepare to decode step by step.
+
+        Args:
+            encoded: what `encode` returned for B sentences.
+            beams: rows for each sentence; N = B * beams rows, those of a sentence beside each other.
+            max_length: most tokens that `step` will be given for a row; the longest target if None.
+            code_mask: (B,) bool, True for sentences whose target is image codes; None where all are text.
+
+        Returns:
+            the state that `step` moves on, with `reorder` and `keep` for searches.
+
+        Raises:
+            OFAError: `max_length` is more than the network can write.
+        """
+        return incremental.start(self.decoder, encoded, beams, max_length, code_mask)
+
+    def step(self, tokens: Tensor, cache: Cache) -> Tensor:
+        """Take the next token, or the next few, of every row.
+
+        Args:
+            tokens: ids (N,), or (N, P) for a prompt of P tokens.
+            cache: what `start` returned; it is changed.
+
+        Returns:
+            features (N, D), or (N, P, D), for `project`: the same as `decode` gives for the whole row.
+
+        Raises:
+            OFAError: a row gets more tokens than decoding was started for.
+        """
+        many = tokens.view(len(tokens), -1)
+        incremental.check_room(cache, many.shape[1])
+        features = incremental.step(self.decoder, self.embed_tokens(many), cache)
+        cache.length += many.shape[1]
+        return features.view(*tokens.shape, -1)
 
     def project(self, features: Tensor) -> Tensor:
         """Features (..., D) -> logits (..., K), one for each of `output_ids`, or for each id of the vocabulary."""

@@ -84,6 +84,22 @@ def relative_bias(table: Tensor, buckets: Tensor) -> Tensor:
     return F.embedding(buckets, table).movedim(-1, -3)
 
 
+def by_row(code_mask: Tensor | None, values: list[Tensor]) -> Tensor:
+    """For each row the value for text or the value for image codes.
+
+    Args:
+        code_mask: (B,) bool, True for rows of codes; None when there is one value for all rows.
+        values: that one value, or the one for text and the one for codes, each (B or 1, ...).
+
+    Returns:
+        (B, ...), or the one value as it is.
+    """
+    if code_mask is None:
+        return values[0]
+    text, codes = values
+    return torch.where(code_mask.view(-1, *[1] * (text.dim() - 1)), codes, text)
+
+
 class PositionScores(nn.Module):
     """Absolute position bias: scaled dot products of projected position embeddings."""
 
