@@ -4,7 +4,6 @@ import base64
 import binascii
 import io
 import os
-import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -28,6 +27,8 @@ class ImageError(OFAError):
 
 def decode(data: Bytes | str, draft: int | None = None) -> Image.Image:
     """Decode a picture to RGB, as the original does: transparency is dropped, EXIF orientation is not applied.
+
+    Unlike the original, which fills the rest with gray, a file that ends early is an error.
 
     Args:
         data: the bytes of a JPEG, PNG or WebP file, or their base64 (standard or URL-safe alphabet).
@@ -95,14 +96,12 @@ def _is_picture_file(start: bytes) -> bool:
 
 
 def _open_bytes(content: Bytes) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        except Image.DecompressionBombError as error:
-            raise ImageError(f"more than {MAX_PIXELS} pixels") from error
-        except (OSError, ValueError, SyntaxError) as error:
-            raise ImageError(f"not a readable {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from error
+    try:
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"more than {MAX_PIXELS} pixels") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError(f"not a readable {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from error
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width} x {height} pixels, more than {MAX_PIXELS}")

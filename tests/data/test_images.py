@@ -2,6 +2,8 @@
 
 import base64
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -73,6 +75,16 @@ def test_a_picture_with_too_many_pixels_is_refused_from_its_header(monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 40 * 30 - 1)
     with pytest.raises(ImageError, match="40 x 30 pixels, more than 1199"):
         decode(damaged_later)
+
+
+def test_a_decompression_bomb_is_refused_from_its_header():
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    with pytest.raises(ImageError, match="pixels"):
+        decode(data)
 
 
 def test_draft_halves_a_large_jpeg_and_leaves_other_formats():
