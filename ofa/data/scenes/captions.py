@@ -5,7 +5,7 @@ from random import Random
 
 from ofa.data.scenes.composition import Placed, Scene
 from ofa.data.scenes.kinds import Kind
-from ofa.data.scenes.relations import Cell, Direction, are_close, cell_of, center, looks_big, main_direction
+from ofa.data.scenes.relations import Cell, Direction, are_close, cell_of, looks_big, main_direction
 
 _FEWEST_WORDS, _MOST_WORDS = 4, 14
 
@@ -39,7 +39,7 @@ class CaptionContent:
 def caption_content(scene: Scene, rng: Random) -> CaptionContent:
     """Choose what a person says: mostly everything that is there from left to right, sometimes more or less."""
     members: dict[str, list[Placed]] = {}
-    for thing in sorted(scene.objects, key=lambda thing: center(thing, scene)):
+    for thing in sorted(scene.objects, key=lambda thing: thing.center):
         members.setdefault(thing.kind.name, []).append(thing)
     named = list(members.values())
     if len(named) > 3 and rng.random() < 0.25:  # the smallest thing is easily left out
@@ -49,10 +49,10 @@ def caption_content(scene: Scene, rng: Random) -> CaptionContent:
     background = scene.background if rng.random() < (0.8 if len(named) < 3 else 0.5) else None
     cell = direction = None
     if len(scene.objects) == 1 and rng.random() < 0.15:
-        cell = cell_of(scene.objects[0], scene)
+        cell = cell_of(scene.objects[0])
         background = background if cell is None else None
     if len(named) > 1 and rng.random() < 0.6:
-        direction = _common_direction(named[0], [thing for things in named[1:] for thing in things], scene)
+        direction = _common_direction(named[0], [thing for things in named[1:] for thing in things])
     pair = len(named) == 2 and len(scene.objects) == 2
     beside = pair and direction is None and rng.random() < 0.3 and are_close(*scene.objects, scene)
     groups = tuple(_group(things, scene, rng) for things in named)
@@ -69,7 +69,7 @@ def _group(things: list[Placed], scene: Scene, rng: Random) -> Group:
     return Group(things[0].kind, len(things), big)
 
 
-def _common_direction(first: list[Placed], others: list[Placed], scene: Scene) -> Direction | None:
+def _common_direction(first: list[Placed], others: list[Placed]) -> Direction | None:
     """The direction in which all of `first` are seen from all of `others`."""
-    directions = {main_direction(thing, other, scene) for thing in first for other in others}
+    directions = {main_direction(thing, other) for thing in first for other in others}
     return directions.pop() if len(directions) == 1 else None

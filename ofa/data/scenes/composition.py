@@ -29,6 +29,8 @@ class Placed:
     """Lower edge, exclusive."""
     area: int
     """Visible pixels of the object itself."""
+    center: tuple[float, float]
+    """Center of the box as shares of the image's width and height."""
 
 
 @dataclass(frozen=True)
@@ -156,5 +158,6 @@ def _visible_parts(
                 return None
             columns, rows = np.flatnonzero(solid.any(0)), np.flatnonzero(solid.any(1))
             box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-        objects.append(Placed(kind, *box, area))
+        center = ((box[0] + box[2]) / 2 / width, (box[1] + box[3]) / 2 / height)
+        objects.append(Placed(kind, *box, area, center))
     return tuple(objects)

@@ -71,25 +71,25 @@ def candidates(description: Description, scene: Scene) -> list[Placed]:
     ]
 
 
-def fits(thing: Placed, trait: Trait, others: Sequence[Placed], scene: Scene) -> bool | None:
+def fits(thing: Placed, trait: Trait, others: Sequence[Placed]) -> bool | None:
     """Whether the trait is true of `thing` among `others`; None where people could disagree."""
     match trait:
         case Named():
             return True
         case Outermost(direction):
-            return is_outermost(thing, direction, others, scene)
+            return is_outermost(thing, direction, others)
         case InCell(cell):
-            return is_in_cell(thing, cell, scene)
+            return is_in_cell(thing, cell)
         case Sized(largest):
             return is_extreme_size(thing, largest, others)
         case Toward(direction, anchor):
-            return is_toward(thing, direction, anchor, scene)
+            return is_toward(thing, direction, anchor)
 
 
 def referent(description: Description, scene: Scene) -> Placed | None:
     """The one object that is meant, or None where the description fits none, several, or unclearly."""
     among = candidates(description, scene)
-    answers = [fits(thing, description.trait, among, scene) for thing in among]
+    answers = [fits(thing, description.trait, among) for thing in among]
     if None in answers or answers.count(True) != 1:
         return None
     return among[answers.index(True)]

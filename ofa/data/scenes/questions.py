@@ -1,14 +1,14 @@
 """Questions about a scene that have one clear answer, and what ten people answer."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import permutations
 from random import Random
 
 from ofa.data.scenes.composition import Scene
 from ofa.data.scenes.kinds import Kind
-from ofa.data.scenes.meaning import Description, InCell, Sized, Toward, alone_of_kind, referent
+from ofa.data.scenes.meaning import Description, InCell, Sized, Toward, Trait, alone_of_kind, referent
 from ofa.data.scenes.relations import CELLS, Cell, Direction, cell_of, is_toward
 
 
@@ -66,21 +66,18 @@ Question = Presence | Related | Count | Which | Where
 
 
 def ask(scene: Scene, kinds: tuple[Kind, ...], wanted: int, rng: Random) -> list[Question]:
-    """Up to `wanted` different questions; fewer only where a simple scene gives no more after many attempts."""
-    makers: dict[Callable[..., Question | None], int] = {
-        _presence: 20,
-        _related: 18,
-        _count: 20,
-        _which: 24,
-        _where: 18,
-    }
+    """Up to `wanted` different questions; fewer only where a simple scene gives no more."""
+    stores = (
+        (20, _presence(scene, kinds, rng)),
+        (22, _related(scene, rng)),
+        (21, _counts(scene, kinds, rng)),
+        (22, _which(scene, rng)),
+        (15, _where(scene, rng)),
+    )
     asked: list[Question] = []
-    for _ in range(20 * wanted):
-        question = rng.choices(list(makers), list(makers.values()))[0](scene, kinds, rng)
-        if question is not None and question not in asked:
-            asked.append(question)
-            if len(asked) == wanted:
-                break
+    while len(asked) < wanted and any(questions for _, questions in stores):
+        filled = [(weight, questions) for weight, questions in stores if questions]
+        asked.append(rng.choices(filled, [weight for weight, _ in filled])[0][1].pop())
     return asked
 
 
@@ -112,63 +109,67 @@ def simpler_cells(cell: Cell) -> list[Cell]:
     return [(column, 0), (0, row)] if column and row else [(0, 0)]
 
 
-def _presence(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Presence:
-    present = {thing.kind.name for thing in scene.objects}
-    answer = rng.random() < 0.5
-    return Presence(rng.choice([kind for kind in kinds if (kind.name in present) == answer]), answer)
+def _presence(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> list[Question]:
+    """As many questions with yes as with no, by turns."""
+    names = {thing.kind.name for thing in scene.objects}
+    present = [kind for kind in kinds if kind.name in names]
+    absent = [kind for kind in kinds if kind.name not in names]
+    count = min(len(present), len(absent))
+    turns = list(zip(rng.sample(present, count), rng.sample(absent, count), strict=True))
+    questions: list[Question] = []
+    first = rng.random() < 0.5
+    for yes, no in turns:
+        pair = (Presence(yes, True), Presence(no, False))
+        questions += pair if first else pair[::-1]
+    return questions
 
 
-def _related(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Related | None:
-    alone = alone_of_kind(scene)
-    if len(alone) < 2:
-        return None
-    thing, anchor = rng.sample(alone, 2)
-    directions = [direction for direction in Direction if is_toward(thing, direction, anchor, scene)]
-    if not directions:
-        return None
-    direction = rng.choice(directions)
-    answer = rng.random() < 0.5
-    return Related(thing.kind, direction if answer else direction.opposite, anchor.kind, answer)
+def _related(scene: Scene, rng: Random) -> list[Question]:
+    questions: list[Question] = []
+    for thing, anchor in permutations(alone_of_kind(scene), 2):
+        for direction in Direction:
+            if is_toward(thing, direction, anchor):
+                answer = rng.random() < 0.5
+                asked = direction if answer else direction.opposite
+                questions.append(Related(thing.kind, asked, anchor.kind, answer))
+    rng.shuffle(questions)
+    return questions
 
 
-def _count(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Count:
-    draw = rng.random()
-    if draw < 0.3:
-        return Count(None, len(scene.objects))
+def _counts(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> list[Question]:
+    """All objects, each kind that is there more than once, and one kind each that is there once and not at all."""
     counts = Counter(thing.kind.name for thing in scene.objects)
-    several = [kind for kind in kinds if counts[kind.name] > 1]
-    if draw < 0.42:
-        fitting = [kind for kind in kinds if counts[kind.name] == 0]
-    elif several and draw < 0.85:
-        fitting = several
-    else:
-        fitting = [kind for kind in kinds if counts[kind.name] == 1] or several
-    kind = rng.choice(fitting)
-    return Count(kind, counts[kind.name])
+    once = [kind for kind in kinds if counts[kind.name] == 1]
+    never = [kind for kind in kinds if counts[kind.name] == 0]
+    chosen = [kind for kind in kinds if counts[kind.name] > 1]
+    chosen += rng.sample(once, min(1, len(once))) + rng.sample(never, min(1, len(never)))
+    questions: list[Question] = [Count(kind, counts[kind.name]) for kind in chosen]
+    questions.append(Count(None, len(scene.objects)))
+    rng.shuffle(questions)
+    return questions
 
 
-def _which(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Which | None:
+def _which(scene: Scene, rng: Random) -> list[Question]:
     if len(scene.objects) < 2:
-        return None
-    draw = rng.random()
-    if draw < 0.55:
-        alone = alone_of_kind(scene)
-        if not alone:
-            return None
-        trait = Toward(rng.choice(list(Direction)), rng.choice(alone))
-    elif draw < 0.8:
-        trait = InCell(rng.choice([cell for cell in CELLS if abs(cell[0]) == abs(cell[1])]))
-    else:
-        trait = Sized(rng.random() < 0.5)
-    description = Description(None, trait)
-    thing = referent(description, scene)
-    return None if thing is None else Which(description, thing.kind)
+        return []
+    traits: list[Trait] = [Toward(direction, anchor) for direction in Direction for anchor in alone_of_kind(scene)]
+    traits += [InCell(cell) for cell in CELLS if abs(cell[0]) == abs(cell[1])]
+    traits += [Sized(True), Sized(False)]
+    questions: list[Question] = []
+    for trait in traits:
+        description = Description(None, trait)
+        thing = referent(description, scene)
+        if thing is not None:
+            questions.append(Which(description, thing.kind))
+    rng.shuffle(questions)
+    return questions
 
 
-def _where(scene: Scene, kinds: tuple[Kind, ...], rng: Random) -> Where | None:
-    alone = alone_of_kind(scene)
-    if not alone:
-        return None
-    thing = rng.choice(alone)
-    cell = cell_of(thing, scene)
-    return None if cell is None else Where(thing.kind, cell)
+def _where(scene: Scene, rng: Random) -> list[Question]:
+    questions: list[Question] = []
+    for thing in alone_of_kind(scene):
+        cell = cell_of(thing)
+        if cell is not None:
+            questions.append(Where(thing.kind, cell))
+    rng.shuffle(questions)
+    return questions

@@ -36,28 +36,23 @@ Cell = tuple[int, int]
 CELLS: tuple[Cell, ...] = tuple((column, row) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
 
-def center(thing: Placed, scene: Scene) -> tuple[float, float]:
-    """Center of an object as shares of the image's width and height."""
-    return (thing.x0 + thing.x1) / 2 / scene.width, (thing.y0 + thing.y1) / 2 / scene.height
-
-
 def size(thing: Placed) -> float:
     """Square root of the box's area, in pixels."""
     return ((thing.x1 - thing.x0) * (thing.y1 - thing.y0)) ** 0.5
 
 
-def is_toward(thing: Placed, direction: Direction, anchor: Placed, scene: Scene) -> bool | None:
+def is_toward(thing: Placed, direction: Direction, anchor: Placed) -> bool | None:
     """Whether `thing` is left of, right of, above or below `anchor`."""
-    (x, y), (anchor_x, anchor_y) = center(thing, scene), center(anchor, scene)
-    along = (x - anchor_x) * direction.value[0] + (y - anchor_y) * direction.value[1]
+    (x, y), (anchor_x, anchor_y), (across, down) = thing.center, anchor.center, direction.value
+    along = (x - anchor_x) * across + (y - anchor_y) * down
     if along >= _CLEAR:
         return True
     return False if along <= 0 else None
 
 
-def main_direction(thing: Placed, anchor: Placed, scene: Scene) -> Direction | None:
+def main_direction(thing: Placed, anchor: Placed) -> Direction | None:
     """The one direction in which `thing` is seen from `anchor`; None where two would do or none."""
-    (x, y), (anchor_x, anchor_y) = center(thing, scene), center(anchor, scene)
+    (x, y), (anchor_x, anchor_y) = thing.center, anchor.center
     across, down = x - anchor_x, y - anchor_y
     if max(abs(across), abs(down)) < _CLEAR:
         return None
@@ -68,10 +63,10 @@ def main_direction(thing: Placed, anchor: Placed, scene: Scene) -> Direction | N
     return None
 
 
-def is_in_cell(thing: Placed, cell: Cell, scene: Scene) -> bool | None:
+def is_in_cell(thing: Placed, cell: Cell) -> bool | None:
     """Whether an object's center is in this ninth of the picture."""
     inside, outside = True, False
-    for position, part in zip(center(thing, scene), cell, strict=True):
+    for position, part in zip(thing.center, cell, strict=True):
         low, high = (part + 1) / 3, (part + 2) / 3
         # The picture's own border is no line between thirds.
         inside &= (part == -1 or position >= low + _EDGE) and (part == 1 or position <= high - _EDGE)
@@ -79,14 +74,14 @@ def is_in_cell(thing: Placed, cell: Cell, scene: Scene) -> bool | None:
     return True if inside else (False if outside else None)
 
 
-def cell_of(thing: Placed, scene: Scene) -> Cell | None:
+def cell_of(thing: Placed) -> Cell | None:
     """The ninth of the picture that an object is in, or None on a line between two."""
-    return next((cell for cell in CELLS if is_in_cell(thing, cell, scene)), None)
+    return next((cell for cell in CELLS if is_in_cell(thing, cell)), None)
 
 
-def is_outermost(thing: Placed, direction: Direction, others: Sequence[Placed], scene: Scene) -> bool | None:
+def is_outermost(thing: Placed, direction: Direction, others: Sequence[Placed]) -> bool | None:
     """Whether an object is the leftmost, rightmost, highest or lowest among `others` (which may contain it)."""
-    answers = [is_toward(thing, direction, other, scene) for other in others if other is not thing]
+    answers = [is_toward(thing, direction, other) for other in others if other is not thing]
     return _all(answers)
 
 
