@@ -1,7 +1,7 @@
 """Crops, flips and resizes of pretraining that move boxes along with the pixels.
 
 Every function takes a PIL picture and float32 boxes (N, 4) of x0, y0, x1, y1 in its pixels, and returns the new picture
-and the boxes in the new pixels. Boxes are clipped to the picture and never dropped, so that labels stay aligned;
+and the boxes in the new pixels. Crops clip boxes to the picture. No box is dropped, so that labels stay aligned;
 `visible` tells which still have an area. Randomness comes from the given generator alone.
 """
 
