@@ -88,36 +88,32 @@ def _counts(chosen: Tensor, column: LongTensor | None) -> Tensor:
     return chosen.gather(1, column.flatten(1)).view(column.shape)
 
 
-def draw(
-    scored: Scored, total: Tensor, config: SearchConfig, columns: Columns, generator: torch.Generator | None
-) -> Candidates:
+def draw(scored: Scored, total: Tensor, config: SearchConfig, columns: Columns, chance: Tensor) -> Candidates:
     """One extension of each hypothesis, drawn from its distribution cut to `top_k` and `top_p`.
 
     A drawn token counts with its log-probability before the cut, as in the original.
 
     Args:
         scored, total, config, columns: as for `best`.
-        generator: source of randomness, on the device of the logits; None for torch's own.
+        chance: (B, M) uniform random numbers in [0, 1).
     """
-    value = scored.value.masked_fill(scored.value.isnan(), NEVER)
+    value, index = scored.value.masked_fill(scored.value.isnan(), NEVER), None
     if config.top_k or config.top_p < 1:
         value, index = value.topk(min(config.top_k or value.shape[1], value.shape[1]))
-    else:
-        index = None
-    weight = value.softmax(1).nan_to_num(nan=0.0)
+    weight = value.softmax(1)
     if config.top_p < 1:
-        before = weight.cumsum(1) - weight
-        weight = weight.masked_fill(before >= config.top_p, 0.0)
-    # A hypothesis that cannot go on has no weight at all; any draw will do, its score stays -inf.
-    weight = torch.where(weight.sum(1, keepdim=True) > 0, weight, 1.0)
-    place = torch.multinomial(weight, 1, generator=generator)
-    drawn = value.gather(1, place)
-    if index is not None:
-        place = index.gather(1, place)
-    column = place if scored.column is None else scored.column.gather(1, place)
-    score = torch.where(scored.forced >= 0, scored.forced_value, drawn.squeeze(1)).view(total.shape) + total
+        weight = weight.masked_fill(weight.cumsum(1) - weight >= config.top_p, 0.0)
+    sums = weight.nan_to_num(nan=0.0).cumsum(1)
+    whole = sums[:, -1:]
+    # Below the whole even after rounding, so that a place without weight is drawn only where there is none with it.
+    threshold = torch.minimum(chance.view(-1, 1) * whole, torch.nextafter(whole, torch.zeros_like(whole)))
+    place = torch.searchsorted(sums, threshold, right=True).clamp(max=weight.shape[1] - 1)
+    drawn = value.gather(1, place).squeeze(1)
+    for within in (index, scored.column):
+        place = place if within is None else within.gather(1, place)
+    score = torch.where(scored.forced >= 0, scored.forced_value, drawn).view(total.shape) + total
     parent = torch.arange(total.shape[1], device=total.device).expand_as(total)
-    column = column.view(total.shape)
+    column = place.view(total.shape)
     return Candidates(score, _ids(column, parent, scored.forced.view(total.shape), columns), column, parent)
 
 

@@ -39,3 +39,9 @@ class Columns:
     def column_of(self, ids: Tensor) -> Tensor:
         """Columns of ids, any shape; -1 for ids that are not scored."""
         return ids if self.columns is None else self.columns[ids]
+
+    def pick(self, values: Tensor, ids: Tensor) -> Tensor:
+        """Of values (..., K) those at ids (...); 0 for ids that are not scored."""
+        column = self.column_of(ids)
+        found = values.gather(-1, column.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        return found.masked_fill(column < 0, 0.0)

@@ -11,7 +11,7 @@ from torch import BoolTensor, LongTensor, Tensor
 
 from ofa.generate.columns import BOS, EOS, PAD, UNK, Columns
 from ofa.generate.config import SearchConfig
-from ofa.generate.trie import TrieTables
+from ofa.generate.trie import Trie
 
 NEVER = float("-inf")
 
@@ -37,17 +37,15 @@ class Rules:
     n-gram; only the end token at the largest length.
     """
 
-    def __init__(self, config: SearchConfig, columns: Columns, trie: TrieTables | None, device: torch.device | str):
-        if trie is not None and config.constraint_range is not None:
-            raise ValueError("a search takes a trie or a constraint_range, not both")
-        self.config, self.columns, self.trie = config, columns, trie
+    def __init__(self, config: SearchConfig, columns: Columns, trie: Trie | None, device: torch.device | str):
+        self.config, self.columns = config, columns
+        self.trie = None if trie is None else trie.tables(columns, device)
         special = [int(columns.column_of(torch.tensor(i, device=device))) for i in (BOS, PAD, EOS, UNK)]
         self.bos, self.pad, self.eos, self.unk = special
         self.outside = None
         if config.constraint_range is not None:
-            first, last = config.constraint_range
             ids = columns.id_of(torch.arange(columns.size, device=device))
-            self.outside = (ids > UNK) & ((ids < first) | (ids >= last))
+            self.outside = ~in_range(ids, config.constraint_range)
 
     def __call__(
         self,
@@ -77,16 +75,10 @@ class Rules:
         forced_value = logits.new_zeros(len(logits))
         if prefix is not None:
             forced = torch.where(last, forced, prefix)
-            forced_value = self._forced(logits.log_softmax(1), forced)
+            forced_value = self.columns.pick(logits.log_softmax(1), forced.clamp(min=0))
         value, column = self._free(logits, tokens, node, position, last, codes)
         forced_value = torch.where(last, self._ending(value, column), forced_value)
         return Scored(value, column, forced.masked_fill(last, EOS), forced_value)
-
-    def _forced(self, log_probs: Tensor, forced: LongTensor) -> Tensor:
-        """(N,) log-probabilities of forced ids; an id that the network does not score counts 0."""
-        column = self.columns.column_of(forced.clamp(min=0))
-        value = log_probs.gather(1, column.clamp(min=0)[:, None]).squeeze(1)
-        return value.masked_fill(column < 0, 0.0)
 
     def _free(self, logits, tokens, node, position, last, codes) -> tuple[Tensor, LongTensor | None]:
         """Values and columns of what may follow where nothing is forced."""
@@ -135,6 +127,12 @@ class Rules:
         if column is None:
             return value[:, self.eos]
         return value.masked_fill(column != self.eos, NEVER).amax(1)
+
+
+def in_range(ids: LongTensor, limits: tuple[int, int]) -> BoolTensor:
+    """Which ids a range allows, same shape; it allows the special ones."""
+    first, last = limits
+    return (ids <= UNK) | ((ids >= first) & (ids < last))
 
 
 def block_repeats(value: Tensor, tokens: LongTensor, position: Tensor, size: int, columns: Columns) -> None:

@@ -12,9 +12,9 @@ from torch import BoolTensor, LongTensor, Tensor
 
 from ofa.generate.choose import best, draw
 from ofa.generate.columns import BOS, EOS, PAD, Columns
-from ofa.generate.config import SearchConfig
+from ofa.generate.config import SearchConfig, SearchError
 from ofa.generate.finished import Finished, Hypothesis
-from ofa.generate.rules import NEVER, Rules
+from ofa.generate.rules import NEVER, Rules, in_range
 from ofa.generate.trie import Trie
 
 
@@ -24,6 +24,10 @@ class Decoder(Protocol):
     columns: Columns
     """What the logits score."""
 
+    def read(self, tokens: LongTensor) -> Tensor:
+        """Give all hypotheses the tokens (B, P) of their sentence, before the first step; logits (B, P, K) of what may
+        follow each."""
+
     def step(self, tokens: LongTensor) -> Tensor:
         """Append tokens (B * M,) to the hypotheses and give the logits (B * M, K), float32, of what may follow."""
 
@@ -32,6 +36,9 @@ class Decoder(Protocol):
 
     def keep(self, sentences: LongTensor) -> None:
         """Go on with these sentences (B',) alone."""
+
+    def restrict(self, ids: LongTensor) -> None:
+        """Score these ids (sorted), as far as they are scored, alone from now on."""
 
 
 class Sentences(NamedTuple):
@@ -83,7 +90,7 @@ def extend(
     position: Tensor,
     sentences: Sentences,
     prompting: bool,
-    generator: torch.Generator | None = None,
+    chance: Tensor | None = None,
 ) -> Extended:
     """Choose what the hypotheses go on with. Tensors only, of unchanging shape: `torch.compile` takes it whole.
 
@@ -94,7 +101,7 @@ def extend(
         position: () number of tokens generated so far.
         sentences: their limits and prompts.
         prompting: some sentence may still be in its decoder prompt.
-        generator: randomness of sampling.
+        chance: (B, M) uniform random numbers for sampling.
     """
     config, columns = rules.config, rules.columns
     batch, beam, _ = live.tokens.shape
@@ -114,7 +121,7 @@ def extend(
         None if prompt is None else prompt.repeat_interleave(beam),
     )
     if config.sampling:
-        found = draw(scored, live.total, config, columns, generator)
+        found = draw(scored, live.total, config, columns, chance)
     else:
         found = best(scored, live.total, config, columns)
     score, token, column, parent = found
@@ -184,20 +191,33 @@ def search(
         For each sentence up to M hypotheses, best first.
 
     Raises:
-        SearchError: the trie holds ids that the network does not score.
+        SearchError: the trie holds ids that the network does not score, or there is a range beside it.
     """
+    if trie is not None and config.constraint_range is not None:
+        raise SearchError("a search takes a trie or a constraint_range, not both: take one away")
     device, batch, beam = max_length.device, len(max_length), config.beam
-    rules = Rules(config, decoder.columns, None if trie is None else trie.tables(decoder.columns, device), device)
     longest = int(max_length.max())
     sentences = Sentences(torch.arange(batch, device=device), max_length, prompt, codes)
     finished = Finished(batch, beam, longest + 1, device)
     live = _start(batch, config, longest + 2, trie is not None, device)
-    newest = live.tokens[:, :, 0].flatten()
-    position = torch.zeros((), dtype=torch.long, device=device)
-    for step in range(longest + 1):
-        prompting = prompt is not None and step < prompt.shape[1]
+    begin = prompt_end = 0
+    if prompt is not None:
+        live, begin = _read(decoder, config, live, sentences)
+        prompt_end = max(begin, prompt.shape[1])
+    newest = live.tokens[:, :, begin].flatten()
+    position = torch.full((), begin, device=device)
+    for step in range(begin, longest + 1):
+        prompting = step < prompt_end
+        if step in (begin, prompt_end):
+            if not prompting:
+                _narrow(decoder, config, trie, device)
+            rules = Rules(config, decoder.columns, trie, device)
         before, logits = live, decoder.step(newest)
-        live, parent, newest, *ended = extend(rules, logits, live, position, sentences, prompting, generator)
+        chance = None
+        if config.sampling:
+            # For sentences that have left, too: what one draws does not depend on when others end.
+            chance = torch.rand(batch, beam, generator=generator, device=device)[sentences.index]
+        live, parent, newest, *ended = extend(rules, logits, live, position, sentences, prompting, chance)
         finished.add(*ended, sentences.index, before.tokens[:, :, : step + 1], before.totals[:, :, :step])
         done = (finished.count[sentences.index] >= beam) | (live.total == NEVER).all(1)
         number = int(done.sum())
@@ -213,6 +233,35 @@ def search(
             decoder.reorder((parent + beam * torch.arange(len(parent), device=device).unsqueeze(1)).flatten())
         position = position + 1
     return finished.hypotheses(config)
+
+
+def _read(decoder: Decoder, config: SearchConfig, live: Live, sentences: Sentences) -> tuple[Live, int]:
+    """Read what all prompts have in length at once: the hypotheses after it, and how many tokens that were."""
+    prompt = sentences.prompt
+    goes_on = (prompt != PAD) & (prompt != EOS)
+    common = int(torch.minimum(goes_on.long().cumprod(1).sum(1), sentences.max_length).min())
+    if not common:
+        return live, 0
+    tokens = prompt[:, :common]
+    logits = decoder.read(torch.cat([live.tokens[:, 0, :1], tokens[:, :-1]], dim=1))
+    log_probs = (logits / config.temperature).log_softmax(2)
+    totals = decoder.columns.pick(log_probs, tokens).cumsum(1)
+    live.tokens[:, :, 1 : common + 1] = tokens.unsqueeze(1)
+    live.totals[:, :, :common] = totals.unsqueeze(1)
+    return live._replace(total=live.total + totals[:, -1:]), common
+
+
+def _narrow(decoder: Decoder, config: SearchConfig, trie: Trie | None, device: torch.device) -> None:
+    """Leave out of the logits what the trie or range would mask before the softmax, if that is much."""
+    if config.zero_shot or (trie is None and config.constraint_range is None):
+        return
+    if trie is not None:
+        ids = trie.edge_id.unique().to(device)
+    else:
+        ids = decoder.columns.id_of(torch.arange(decoder.columns.size, device=device))
+        ids = ids[in_range(ids, config.constraint_range)]
+    if 2 * len(ids) <= decoder.columns.size:
+        decoder.restrict(ids)
 
 
 def _start(batch: int, config: SearchConfig, length: int, trie: bool, device: torch.device) -> Live:

@@ -29,6 +29,16 @@ class ToyDecoder:
         full = self.bias[sentence] + self.newest[newest] + self.before[before]
         return full if self.output_ids is None else full[..., self.output_ids]
 
+    def read(self, tokens):
+        repeated = tokens.repeat_interleave(self.beam, dim=0)
+        self.history = torch.cat([self.history, repeated], dim=1)
+        before = torch.cat([torch.full_like(tokens[:, :1], PAD), tokens[:, :-1]], dim=1)
+        return self.logits(self.sentences.unsqueeze(1), before, tokens)
+
+    def restrict(self, ids):
+        self.output_ids = ids if self.output_ids is None else ids[torch.isin(ids, self.output_ids)]
+        self.columns = Columns.of(self.output_ids, self.vocabulary)
+
     def step(self, tokens):
         self.steps += 1
         self.rows += len(tokens)
