@@ -32,10 +32,12 @@ class Sprite:
 @lru_cache(maxsize=4096)
 def sprite(name: str, size: int, mirrored: bool) -> Sprite:
     """The picture of a kind of object, as large as a square of `size` pixels a side (so a long cat is not tall)."""
+    if mirrored:
+        other = sprite(name, size, False)
+        flip = Image.Transpose.FLIP_LEFT_RIGHT
+        return Sprite(other.color.transpose(flip), other.mask.transpose(flip), other.area)
     picture = _raster(name, max(8, round(size * _CANVAS / _measured_size(name))))
     picture = picture.crop(_solid_box(picture))
-    if mirrored:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     mask = picture.getchannel("A")
     return Sprite(picture.convert("RGB"), mask, sum(mask.histogram()[128:]))
 

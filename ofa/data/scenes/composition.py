@@ -1,6 +1,7 @@
 """From a seed to a scene: which objects, how large, where, before which background, and the pixels."""
 
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 
 import numpy as np
@@ -13,6 +14,7 @@ from ofa.data.scenes.kinds import Kind
 
 _FILLED = 0.7  # objects together cover about this share of the picture at most
 _VISIBLE = 0.75  # share of an object's pixels that must not be covered
+_SHRINK = 0.98  # objects that find no room are tried again at this share of their sizes
 _LADDER = 1.05  # objects come in sizes that differ by this factor, so that rasters can be kept
 
 
@@ -59,8 +61,8 @@ def compose(config: SceneConfig, split: str, index: int) -> tuple[Scene, Image.I
     rng = scene_rng(config, split, index, "picture")
     width, height = rng.choice(config.sizes)
     kinds = _choose_kinds(config, split, rng)
-    while True:  # ends: in the long run an arrangement without too much covered is found
-        sprites = _choose_sprites(config, kinds, min(width, height), rng)
+    for attempt in count():  # ends: smaller and smaller objects find room at last
+        sprites = _choose_sprites(config, kinds, width, height, _SHRINK**attempt, rng)
         places = _arrange([item.size for item in sprites], width, height, config.overlap, rng)
         if places is None:
             continue
@@ -74,16 +76,16 @@ def compose(config: SceneConfig, split: str, index: int) -> tuple[Scene, Image.I
 
 
 def _choose_kinds(config: SceneConfig, split: str, rng: Random) -> list[Kind]:
-    count = rng.choices(range(1, len(config.objects) + 1), config.objects)[0]
+    number = rng.choices(range(1, len(config.objects) + 1), config.objects)[0]
     by_name = {kind.name: kind for kind in config.used_kinds}
     if split == "test_pairs":
         chosen = [by_name[name] for name in rng.choice(sorted(config.held_out_pairs))]
         forbidden: frozenset[tuple[str, str]] = frozenset()
-        count = max(count, 2)
+        number = max(number, 2)
     else:
         chosen = [rng.choice(config.used_kinds)]
         forbidden = config.held_out_pairs
-    while len(chosen) < count:
+    while len(chosen) < number:
         present = {kind.name for kind in chosen}
         if rng.random() < config.repeat:
             chosen.append(rng.choice(chosen))
@@ -98,12 +100,25 @@ def _choose_kinds(config: SceneConfig, split: str, rng: Random) -> list[Kind]:
     return chosen
 
 
-def _choose_sprites(config: SceneConfig, kinds: list[Kind], side: int, rng: Random) -> list[Sprite]:
+def _choose_sprites(
+    config: SceneConfig, kinds: list[Kind], width: int, height: int, scale: float, rng: Random
+) -> list[Sprite]:
     """A picture for each kind, at a size chosen so that all have room; the largest first, to be drawn at the back."""
+    side = min(width, height) * scale
     low, high = config.size_range
     high = max(low, min(high, (_FILLED / len(kinds)) ** 0.5))
     sizes = sorted((_on_ladder(side * rng.uniform(low, high)) for _ in kinds), reverse=True)
-    return [sprite(kind.name, size, rng.random() < config.mirror) for kind, size in zip(kinds, sizes, strict=True)]
+    return [
+        _fitting(kind.name, size, rng.random() < config.mirror, width, height)
+        for kind, size in zip(kinds, sizes, strict=True)
+    ]
+
+
+def _fitting(name: str, size: int, mirrored: bool, width: int, height: int) -> Sprite:
+    """A picture at this size, or as large as the image allows: a candle is much taller than wide."""
+    item = sprite(name, size, mirrored)
+    share = min(width / item.size[0], height / item.size[1])
+    return item if share >= 1 else sprite(name, int(size * share) - 1, mirrored)
 
 
 def _on_ladder(size: float) -> int:
