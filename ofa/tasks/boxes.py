@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import FloatTensor
 
 from ofa.errors import OFAError
+from ofa.tasks.base import ImageSettings
 
 
 @dataclass(frozen=True)
@@ -40,44 +41,80 @@ class Bins:
     num_bins: int = 1000
     """Number of bins."""
 
-    def quantize(self, coordinates: NDArray[np.float32]) -> list[int]:
-        """Bin numbers of pixel coordinates in the resized picture, rounded half to even in single precision.
+    def quantize(self, boxes: FloatTensor) -> list[int]:
+        """Bin numbers of coordinates (any shape) in the resized picture: single precision, half to even.
 
         Raises:
             OFAError: a coordinate is beyond the last bin or below 0.
         """
-        values = np.asarray(coordinates, dtype=np.float32) / np.float32(self.max_image_size)
-        bins = np.rint(values * np.float32(self.num_bins - 1)).astype(int).ravel().tolist()
-        if min(bins) < 0 or max(bins) >= self.num_bins:
+        bins = (boxes / self.max_image_size * (self.num_bins - 1)).round().long().flatten().tolist()
+        if bins and (min(bins) < 0 or max(bins) >= self.num_bins):
             raise OFAError(
-                f"coordinates {np.asarray(coordinates).ravel().tolist()} of the resized picture lie outside "
-                f"0..{self.max_image_size}: the box is not inside its picture"
+                f"coordinates {boxes.flatten().tolist()} of the resized picture lie outside 0..{self.max_image_size}: "
+                "the box is not inside its picture"
             )
         return bins
 
-    def pixels(self, bins: Sequence[int]) -> NDArray[np.float64]:
-        """Pixel coordinates, in the resized picture, of bin numbers."""
-        return np.asarray(bins, dtype=np.float64) / (self.num_bins - 1) * self.max_image_size
+    def box(self, bins: Sequence[int], side: int, size: tuple[int, int], clip: bool = True) -> Box:
+        """The box that four bin numbers stand for; missing numbers count as 0.
+
+        Args:
+            bins: left, top, right, bottom.
+            side: the side of the square that the picture was resized to.
+            size: width and height of the original picture, in whose pixels the box is.
+            clip: move corners outside the picture to its edge.
+        """
+        numbers = torch.tensor([*bins[:4], *[0] * (4 - len(bins))])
+        corners = (numbers / (self.num_bins - 1) * self.max_image_size).view(2, 2) * torch.tensor(size) / side
+        if clip:
+            corners = corners.clamp(torch.zeros(2), torch.tensor(size))
+        return Box(*corners.flatten().tolist())
 
 
-def parse_box(text: str) -> NDArray[np.float32]:
+@dataclass(frozen=True, kw_only=True)
+class BoxSettings(ImageSettings):
+    """Settings of tasks that read or write boxes."""
+
+    num_bins: int = 1000
+    """Coordinate bins."""
+    max_image_size: int = 512
+    """Pixels of the resized picture that the last bin stands for; at least `patch_image_size`."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.patch_image_size > self.max_image_size:
+            raise OFAError(f"patch_image_size {self.patch_image_size} exceeds max_image_size {self.max_image_size}")
+
+    @property
+    def bins(self) -> Bins:
+        """The quantization."""
+        return Bins(self.max_image_size, self.num_bins)
+
+
+@dataclass(frozen=True)
+class Region:
+    """The truth of a grounding sample."""
+
+    size: tuple[int, int]
+    """Width and height of the original picture."""
+    box: tuple[float, float, float, float] | None
+    """The true box in its pixels; None at inference."""
+    text: str
+    """The expression after cleaning."""
+
+
+def parse_box(text: str) -> FloatTensor:
     """(4,) coordinates of "x0,y0,x1,y1".
 
     Raises:
         OFAError: these are not four numbers, or the box is empty.
     """
     try:
-        box = np.array([float(part) for part in text.strip().split(",")], dtype=np.float32)
+        box = torch.tensor([float(part) for part in text.strip().split(",")])
     except ValueError as error:
         raise OFAError(f"box {text!r} must be four numbers x0,y0,x1,y1 in pixels") from error
-    if box.shape != (4,) or not np.isfinite(box).all():
+    if len(box) != 4 or not box.isfinite().all():
         raise OFAError(f"box {text!r} must be four numbers x0,y0,x1,y1 in pixels")
     if box[2] <= box[0] or box[3] <= box[1]:
         raise OFAError(f"box {text!r} is empty: x1 must be larger than x0, and y1 than y0")
     return box
-
-
-def scale(box: NDArray[np.float32], old: tuple[int, int], new: tuple[int, int]) -> NDArray[np.float32]:
-    """Boxes (..., 4) of a picture of size `old` (width, height) after resizing it to `new`."""
-    ratio = np.array([new[0] / old[0], new[1] / old[1]] * 2, dtype=np.float32)
-    return box * ratio

@@ -4,10 +4,11 @@ import random
 
 import numpy as np
 import pytest
+import torch
 
 from ofa.errors import OFAError
 from ofa.tasks import Prediction, create
-from ofa.tasks.boxes import Bins, Box
+from ofa.tasks.boxes import Bins, Box, Region
 
 
 @pytest.mark.parametrize("size", [512, 480, 384])
@@ -62,16 +63,12 @@ def test_inference_needs_no_box(rows):
 
 def test_score_counts_hits():
     task = create("refcoco")
-    from ofa.tasks.refcoco import Region
-
     references = [Region((100, 100), (10, 10, 50, 50), "a")] * 2
     found = [Prediction("a", Box(10, 10, 50, 48), 0.0), Prediction("b", Box(60, 60, 90, 90), 0.0)]
     assert task.score(found, references) == {"acc@0.5": 0.5}
 
 
 def test_bins_agree_with_rounding_half_to_even():
-    import torch
-
-    coordinates = np.random.default_rng(0).uniform(0, 512, 5000).astype(np.float32)
-    expected = ((torch.tensor(coordinates) / 512) * 999).round().long().tolist()
+    coordinates = torch.rand(5000, generator=torch.Generator().manual_seed(0)) * 512
+    expected = np.rint(coordinates.numpy() / np.float32(512) * np.float32(999)).astype(int).tolist()
     assert Bins().quantize(coordinates) == expected

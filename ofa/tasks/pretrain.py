@@ -1,0 +1,55 @@
+"""The mixture of pretraining: pictures with texts, texts, pictures, and detection."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ofa.data.mixing import Source
+from ofa.errors import OFAError, nearest
+from ofa.tasks.detection import Detection, DetectionSettings
+from ofa.tasks.infilling import ImageInfilling, ImageInfillingSettings, TextInfilling, TextInfillingSettings
+from ofa.tasks.vision_language import VisionLanguage, VisionLanguageSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings:
+    """Settings of the four tables of pretraining, and how they are mixed."""
+
+    vision_language: VisionLanguageSettings = VisionLanguageSettings()
+    text: TextInfillingSettings = TextInfillingSettings(confidence=2.0)
+    image: ImageInfillingSettings = ImageInfillingSettings(confidence=2.0)
+    detection: DetectionSettings = DetectionSettings(confidence=2.0)
+    weights: dict[str, float] = field(
+        default_factory=lambda: {"vision_language": 8.0, "text": 2.0, "image": 1.0, "detection": 1.0}
+    )
+    """Rows of each table in a batch, relative to each other; the defaults are the original's."""
+
+
+TASKS = {"vision_language": VisionLanguage, "text": TextInfilling, "image": ImageInfilling, "detection": Detection}
+
+
+def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = PretrainSettings()) -> list[Source]:
+    """The sources of a pretraining stream, for those tables that are given.
+
+    Tables with pictures of one size form a group (see `ofa.data.mixing.Stream`); texts go with the last group. With
+    the default sizes these are the original's two halves of a step: pictures with texts, and all the rest.
+
+    Args:
+        tables: by kind: vision_language, text, image, detection.
+        settings: of the tasks, and weights.
+
+    Raises:
+        OFAError: a table of another kind, or one without a weight.
+    """
+    tasks = {}
+    for kind in tables:
+        for known, what in ((TASKS, "pretraining has no table"), (settings.weights, "weights lack the table")):
+            if kind not in known:
+                raise OFAError(f"{what} {kind!r}{nearest(kind, list(TASKS))} (known: {', '.join(TASKS)})")
+        tasks[kind] = TASKS[kind](getattr(settings, kind))
+    size_of = {kind: task.settings.patch_image_size for kind, task in tasks.items() if kind != "text"}
+    sizes = list(dict.fromkeys(size_of.values()))
+    group_of = {kind: sizes.index(size) for kind, size in size_of.items()} | {"text": max(len(sizes) - 1, 0)}
+    return [
+        Source(table=table, task=tasks[kind], weight=settings.weights[kind], group=group_of[kind], name=kind)
+        for kind, table in tables.items()
+    ]
