@@ -24,7 +24,7 @@ from ofa.train.distributed import World
 from ofa.train.ema import EMA, copy_into
 from ofa.train.history import History, Window
 from ofa.train.losses import SequenceLoss, TokenLoss
-from ofa.train.optimizer import clip_gradient, freeze, make_optimizer, moments
+from ofa.train.optimizer import AdamW, freeze
 from ofa.train.preemption import Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
@@ -157,7 +157,7 @@ class _Trainer:
         self.config, self.world, self.stream, self.objective = config, world, stream, objective
         self.callbacks, self.validate = callbacks, validate
         self.net = net.to(device=world.device, memory_format=torch.channels_last)
-        self.optimizer = make_optimizer(net, config)
+        self.optimizer = AdamW(net, config)
         self.ema = EMA(net, config.ema_decay) if config.ema_decay else None
         if config.compile:
             net.compile()
@@ -238,7 +238,7 @@ class _Trainer:
                 # Parallel gradients are means over the ranks; the loss is a mean over the tokens of all of them.
                 (result.loss * (self.world.size / size)).backward()
             self.window.add(result, len(part), size)
-        norm = clip_gradient(self.optimizer, config.clip_norm)
+        norm = self.optimizer.clip(config.clip_norm)
         self.state["step"] += 1
         if not math.isfinite(norm):
             statistics.restore()
@@ -246,9 +246,7 @@ class _Trainer:
             return
         self.window.close_step(norm)
         self.state["nonfinite_in_a_row"] = 0
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, self.step - 1)
-        self.optimizer.step()
+        self.optimizer.step(learning_rate(config, self.step - 1))
         if self.ema:
             self.ema.update()
 
@@ -267,7 +265,7 @@ class _Trainer:
 
     def _record(self, progress) -> None:
         values = self.window.flush() | {
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": learning_rate(self.config, self.step - 1),
             "skipped": self.state["skipped"],
         }
         if self.world.is_main:
@@ -309,7 +307,7 @@ class _Trainer:
 
     def _parts(self) -> dict[str, dict[str, torch.Tensor]]:
         """Every tensor of the run; live, so that reading into them resumes it."""
-        parts = {"model": self.net.state_dict(), "optimizer": moments(self.optimizer, self.net)}
+        parts = {"model": self.net.state_dict(), "optimizer": self.optimizer.state()}
         return parts | ({"ema": self.ema.average} if self.ema else {})
 
     def _checkpoint(self) -> None:
@@ -345,9 +343,7 @@ class _Trainer:
                     copy_into(parts[name], tensors)
             for tensors in parts.values():
                 self.world.copy_from_main(tensors.values())
-            self.optimizer.updates = int(
-                max((v for k, v in parts["optimizer"].items() if k.startswith("step.")), default=0)
-            )
+            self.optimizer.refresh()
             logger.info("going on after step %d", self.step)
         if self.world.is_main:
             if state is None:

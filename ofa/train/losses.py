@@ -60,21 +60,20 @@ def token_loss(
     Returns:
         Sums over the tokens that were kept.
     """
-    logits = logits.float()
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if allowed is not None:
         allowed = allowed.expand_as(logits)
         logits = logits.masked_fill(~allowed, -torch.inf)
     log_probs = logits.log_softmax(dim=-1)
     finite_log_probs = log_probs if allowed is None else log_probs.masked_fill(~allowed, 0)
-    if weight is not None:
-        log_probs, finite_log_probs = log_probs * weight[:, None], finite_log_probs * weight[:, None]
+    weight = logits.new_ones(len(logits)) if weight is None else weight
 
-    nll = -log_probs.gather(1, target[:, None]).squeeze(1)
+    nll = -log_probs.gather(1, target[:, None]).squeeze(1) * weight
     loss = nll
     if label_smoothing > 0:
         choices = logits.shape[1] if allowed is None else allowed.sum(dim=1)
         share = label_smoothing / (torch.as_tensor(choices, device=logits.device) - 1).clamp(min=1)
-        loss = (1 - label_smoothing - share) * nll - share * finite_log_probs.sum(dim=1)
+        loss = (1 - label_smoothing - share) * nll - share * finite_log_probs.sum(dim=1) * weight
 
     halves = 2 if rdrop_alpha > 0 else 1
     if drop_worst_ratio > 0:
@@ -82,19 +81,19 @@ def token_loss(
         kept = loss[:first].topk(kept_size(first, drop_worst_ratio), largest=False).indices
         if halves == 2:
             kept = torch.cat([kept, kept + first])
-        loss, nll, log_probs, finite_log_probs, target = (
-            t[kept] for t in (loss, nll, log_probs, finite_log_probs, target)
-        )
+        loss, nll, weight, target = (t[kept] for t in (loss, nll, weight, target))
+        log_probs, finite_log_probs = log_probs[kept], finite_log_probs[kept]
 
     total = loss.sum()
     if encouraging_log_end is not None:
-        bonus = _bonus(log_probs.exp(), encouraging_log_end)
+        bonus = _bonus((log_probs * weight[:, None]).exp(), encouraging_log_end)
         right = bonus.gather(1, target[:, None]).sum()
         total = total + (1 - label_smoothing) * right + label_smoothing / logits.shape[1] * bonus.sum()
     if halves == 2:
         # KL(p||q) + KL(q||p) = sum (p - q)(log p - log q); disallowed columns hold 0 on both sides.
         p, q = finite_log_probs.chunk(2)
-        total = total + rdrop_alpha / 2 * ((p.exp() - q.exp()) * (p - q)).sum()
+        divergence = ((p.exp() - q.exp()) * (p - q)).sum(dim=1)
+        total = total + rdrop_alpha / 2 * (divergence * weight[: len(divergence)]).sum()
     return TokenLoss(total, nll.detach().sum(), len(loss))
 
 

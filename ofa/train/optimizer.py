@@ -1,64 +1,83 @@
 """AdamW with the original's arithmetic, clipping, and which parameters train."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from ofa.errors import OFAError
 from ofa.train.config import TrainConfig
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
 
+class AdamW:
+    """Adam with decoupled weight decay over the trainable parameters of a network, as fairseq's Adam computes it.
 
-class AdamW(torch.optim.AdamW):
-    """torch's fused AdamW with epsilon added *before* the bias correction of the second moment, as in fairseq's Adam.
+    fairseq adds epsilon before the bias correction of the second moment, sqrt(v) + eps, and torch after it,
+    sqrt(v / (1 - beta2^t)) + eps. So torch's fused kernel is given eps / sqrt(1 - beta2^t). The recorded runs of the
+    original tell the two apart: early, most gradients of the token matrix are tiny.
 
-    The two differ in the first steps only: sqrt(v) + eps there against sqrt(v / (1 - beta2^t)) + eps in torch, which
-    is the same as torch's with eps / sqrt(1 - beta2^t).
+    The class is not a `torch.optim.Optimizer`, whose construction imports the compiler: seconds at every start.
     """
 
-    def __init__(self, params: Iterable, lr: float, betas: tuple[float, float], eps: float, weight_decay: float):
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
-        self.raw_eps = eps
-        self.updates = 0
+    def __init__(self, net: nn.Module, config: TrainConfig):
+        self.config = config
+        self.parameters = {name: p for name, p in net.named_parameters() if p.requires_grad}
+        self.first = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
+        self.second = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
+        self.updates = {name: torch.zeros((), device=p.device) for name, p in self.parameters.items()}
+        self.ages: dict[str, int] = {}
+        self.refresh()
 
-    def step(self, closure=None):
-        """One update of all parameters with a gradient."""
-        self.updates += 1
-        for group in self.param_groups:
-            group["eps"] = self.raw_eps / (1 - group["betas"][1] ** self.updates) ** 0.5
-        return super().step(closure)
+    def refresh(self) -> None:
+        """Take note that the tensors of `state` were overwritten."""
+        self.ages = {name: int(updates) for name, updates in self.updates.items()}
 
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
 
-def make_optimizer(net: nn.Module, config: TrainConfig) -> AdamW:
-    """AdamW over the trainable parameters of `net`."""
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    return AdamW(parameters, config.learning_rate, config.betas, config.eps, config.weight_decay)
+    def clip(self, limit: float) -> float:
+        """Scale the whole gradient down to the norm `limit` (0: leave it as it is); returns its norm before that."""
+        with_gradient = [p for p in self.parameters.values() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in with_gradient], foreach=True)
+        if 0 < limit < norm:
+            nn.utils.clip_grads_with_norm_(with_gradient, limit, norm, foreach=True)
+        return norm.item()
 
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Update every parameter that has a gradient."""
+        beta1, beta2 = self.config.betas
+        by_age: dict[int, list[str]] = {}
+        for name, parameter in self.parameters.items():
+            if parameter.grad is not None:
+                self.ages[name] += 1
+                by_age.setdefault(self.ages[name], []).append(name)
+        for age, names in by_age.items():
+            adamw(
+                [self.parameters[name] for name in names],
+                [self.parameters[name].grad for name in names],
+                [self.first[name] for name in names],
+                [self.second[name] for name in names],
+                [],
+                [self.updates[name] for name in names],
+                fused=True,
+                amsgrad=False,
+                beta1=beta1,
+                beta2=beta2,
+                lr=learning_rate,
+                weight_decay=self.config.weight_decay,
+                eps=self.config.eps / (1 - beta2**age) ** 0.5,
+                maximize=False,
+            )
 
-def moments(optimizer: AdamW, net: nn.Module) -> dict[str, Tensor]:
-    """AdamW's state as live tensors named after the parameters ("exp_avg.encoder...", "step.encoder...")."""
-    tensors = {}
-    for name, parameter in net.named_parameters():
-        if parameter.requires_grad:
-            state = optimizer.state[parameter]
-            if not state:
-                state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-                for moment in MOMENTS:
-                    state[moment] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-            tensors |= {f"{key}.{name}": state[key] for key in ("step", *MOMENTS)}
-    return tensors
-
-
-def clip_gradient(optimizer: AdamW, limit: float) -> float:
-    """Scale the gradient down to the norm `limit` (0: leave it); returns its norm before that."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    norm = nn.utils.get_total_norm([p.grad for p in parameters], foreach=True)
-    if 0 < limit < norm:
-        nn.utils.clip_grads_with_norm_(parameters, limit, norm, foreach=True)
-    return norm.item()
+    def state(self) -> dict[str, Tensor]:
+        """The live state by name, to save it, or to overwrite it and call `refresh`."""
+        parts = {"first": self.first, "second": self.second, "updates": self.updates}
+        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
 
 def freeze(net: nn.Module, patterns: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """A network, a table and a task small enough to train in a second; also a program, so that tests can kill it.
 
-    python tests/train/toy.py OUT [setting=value ...]
+python tests/train/toy.py OUT [setting=value ...]
 """
 
 import json
