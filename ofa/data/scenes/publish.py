@@ -67,14 +67,14 @@ def write_scenes(out: str | os.PathLike, config: SceneConfig, processes: int | N
 
 @dataclass
 class _Records:
-    """What a chunk of images adds to the files: serialized JSON, and refs for the pickle."""
+    """What a chunk of images adds to the files, each record serialized as JSON."""
 
     images: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
     captions: dict[str, list[str]] = field(default_factory=dict)
     questions: dict[str, list[str]] = field(default_factory=dict)
     answers: dict[str, list[str]] = field(default_factory=dict)
-    refs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    refs: dict[str, list[str]] = field(default_factory=dict)
 
     def extend(self, other: "_Records") -> None:
         """Append the records of the next chunk."""
@@ -120,7 +120,8 @@ def _write_all(folder: Path, config: SceneConfig, processes: int, advance: Any) 
     )
     for language, refs in everything.refs.items():
         with open(folder / "refcoco" / f"refs(ofa{_suffix(language)}).p", "wb") as file:
-            pickle.dump(refs, file, protocol=2)
+            # Parsed at once: a pickle's bytes depend on which equal texts are one object.
+            pickle.dump(json.loads(f"[{','.join(refs)}]"), file, protocol=2)
 
 
 def _make_chunk(images: Path, config: SceneConfig, split: str, first_id: int, indices: range) -> _Records:
@@ -143,7 +144,7 @@ def _make_chunk(images: Path, config: SceneConfig, split: str, first_id: int, in
             records.captions.setdefault(name, []).extend(map(_dumps, captions))
             records.questions.setdefault(name, []).extend(map(_dumps, questions))
             records.answers.setdefault(name, []).extend(map(_dumps, answers))
-            records.refs.setdefault(name, []).extend(refs)
+            records.refs.setdefault(name, []).extend(map(_dumps, refs))
     return records
 
 
