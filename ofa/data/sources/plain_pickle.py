@@ -8,7 +8,7 @@ from ofa.errors import OFAError
 
 
 def load_plain_pickle(path: str | os.PathLike) -> Any:
-    """Read a pickle of plain Python values: lists, tuples, dicts, sets, texts, bytes, numbers, None and booleans.
+    """Read a pickle of plain Python values: lists, tuples, dicts, texts, numbers, booleans and None.
 
     Texts of Python 2 are read as UTF-8.
 
