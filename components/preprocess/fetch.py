@@ -1,0 +1,79 @@
+"""Get the raw data: the built-in pictures, or real data in the layout of COCO from a folder or an address."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from components.preprocess.folders import replace_folder, staging_folder
+from components.preprocess.manifest import BUILT_IN, NAME, Manifest, describe
+from components.preprocess.transfer import JOURNAL, fingerprint, listing, transfer
+from ofa import settings
+from ofa.errors import OFAError
+
+
+def fetch(
+    out: str,
+    source: str | Sequence[str] = BUILT_IN,
+    scenes: Mapping[str, Any] | None = None,
+    license: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Make the folder `out` of raw data with a manifest of its content.
+
+    The data are made or copied beside `out` and take its name when they are whole, so `out` is never half-written. A
+    copy that was interrupted goes on where it stopped, and one that is already whole is not made again.
+
+    Args:
+        out: the folder to make. An older one that this step made is replaced.
+        source: "scenes" for the built-in pictures; otherwise folders, archives or addresses of real data, which are
+            laid into one folder (see `ofa.data.sources` for the layout).
+        scenes: what to change about the built-in pictures: fields of `ofa.data.scenes.SceneConfig`.
+        license: the terms of the data for the manifest; without it, the license files that came with them.
+        options: credentials and such for the file system of an address, passed on to fsspec.
+
+    Raises:
+        OFAError: a source is missing or cannot be read, a setting is wrong, the disk is too small, or `out` holds
+            something else.
+    """
+    folder = Path(out)
+    staging = staging_folder(folder, NAME)
+    sources = [source] if isinstance(source, str) else list(source)
+    if sources == [BUILT_IN]:
+        manifest = _make_scenes(staging, scenes or {}, license)
+    elif scenes:
+        raise OFAError(f"fetch: `scenes` is for the source '{BUILT_IN}' only; the source is {', '.join(sources)}")
+    else:
+        items = listing(sources, dict(options or {}))
+        version = {"version": fingerprint(items)}
+        if present := _present(folder, version):
+            return present
+        paths = transfer(items, staging)
+        manifest = _manifest(staging, paths, ", ".join(sources), version, license)
+    manifest.save(staging)
+    replace_folder(staging, folder)
+    (folder / JOURNAL).unlink(missing_ok=True)
+    return manifest
+
+
+def _present(folder: Path, version: dict[str, Any]) -> Manifest | None:
+    """The manifest of `folder` if it is whole and of this version."""
+    try:
+        manifest = Manifest.load(folder)
+    except OFAError:
+        return None
+    return manifest if manifest.settings == version else None
+
+
+def _make_scenes(staging: Path, scenes: Mapping[str, Any], license: str) -> Manifest:
+    from ofa.data.scenes import SceneConfig, write_scenes
+
+    config = settings.build(SceneConfig, scenes, "fetch.scenes")
+    write_scenes(staging, config)
+    paths = [path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()]
+    return _manifest(staging, paths, BUILT_IN, asdict(config), license)
+
+
+def _manifest(staging: Path, paths: list[str], source: str, version: dict[str, Any], license: str) -> Manifest:
+    terms = sorted(path for path in paths if "license" in path.lower())
+    return Manifest(source, version, license or ", ".join(terms), {}, describe(staging, paths))
