@@ -82,17 +82,17 @@ def write_negatives(
     """Write what image-text matching draws its negatives from.
 
     `all_captions.txt` and `object.txt` hold a caption or a name a line, each once, in order of appearance;
-    `type2ans.json` maps a type of answers ("how many", "yes/no", "color", "where", "other") to the answers of it, the
-    most frequent first. Every answer has the type that it has most often; "other" is never empty.
+    `type2ans.json` maps a type of answers ("how many", "yes/no", "color", "where", "other") to its answers, the most
+    frequent first. Every answer has the type that it has most often; one that would be alone in its type is of "other".
 
     Args:
         folder: where to write.
         captions: captions of the training split.
         objects: names of kinds of objects.
-        annotations: VQA v2 annotations of the training split; None leaves `type2ans.json` without answers.
+        annotations: VQA v2 annotations of the training split; without them the answers are yes and no.
 
     Raises:
-        OFAError: a file or key is missing, or there are no captions or fewer than two objects.
+        OFAError: a file or key is missing, or there are no captions, or fewer than two objects or answers.
     """
     captions = list(dict.fromkeys(one_line(caption) for caption in captions))
     objects = list(dict.fromkeys(one_line(name) for name in objects))
@@ -101,7 +101,7 @@ def write_negatives(
             f"negatives for {folder} need captions and at least two kinds of objects;"
             f" there are {len(captions)} captions and {len(objects)} kinds"
         )
-    answers = {"other": []} if annotations is None else _answers_by_type(annotations)
+    answers = {"other": ["yes", "no"]} if annotations is None else _answers_by_type(annotations)
     folder = Path(folder)
     for name, lines in (("all_captions.txt", captions), ("object.txt", objects)):
         with atomic_write(folder / name) as file:
@@ -120,11 +120,16 @@ def _answers_by_type(annotations: str | os.PathLike) -> dict[str, list[str]]:
         answer = clean_answer(answer)
         counts[answer] += 1
         types.setdefault(answer, Counter())[_type_of(question_type, answer_type)] += 1
+    answers = sorted(counts, key=lambda answer: (-counts[answer], answer))
+    if len(answers) < 2:
+        raise OFAError(f"{annotations} has fewer than two different answers: nothing to take negatives from")
     found: dict[str, list[str]] = {}
-    for answer in sorted(counts, key=lambda answer: (-counts[answer], answer)):
+    for answer in answers:
         found.setdefault(types[answer].most_common(1)[0][0], []).append(answer)
-    found.setdefault("other", list(counts))
-    return found
+    kept = {kind: members for kind, members in found.items() if kind != "other" and len(members) > 1}
+    typed = {answer for members in kept.values() for answer in members}
+    other = [answer for answer in answers if answer not in typed]
+    return {"other": other if len(other) > 1 else answers} | kept
 
 
 def _type_of(question_type: str, answer_type: str) -> str:

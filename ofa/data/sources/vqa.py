@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ofa.data.sources.records import ImageFolder, SourceRow, one_line, read_json, values
 from ofa.errors import OFAError
+from ofa.metrics.vqa import normalize_answer
 
 _VOTE = 0.3  # an answer's confidence for each of the ten people who gave it, up to 1
 
@@ -17,6 +18,8 @@ def rows(
     answers: Collection[str] | None = None,
 ) -> Iterator[SourceRow]:
     """Rows of the vqa table: "0.6|!+no&&1.0|!+yes", each different answer with its confidence min(1, 0.3 votes).
+
+    Answers are normalized as the official evaluation does.
 
     Args:
         questions: `v2_OpenEnded_mscoco_*_questions.json`.
@@ -81,5 +84,5 @@ def _votes(annotations: str | os.PathLike) -> dict[int, Counter[str]]:
 
 
 def clean_answer(answer: str) -> str:
-    """An answer as the tables have it: one line in lower case."""
-    return one_line(answer).lower().replace("|!+", " ")
+    """An answer as the tables have it: normalized as the official evaluation does."""
+    return one_line(normalize_answer(str(answer))).replace("|!+", " ")

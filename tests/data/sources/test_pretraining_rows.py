@@ -8,6 +8,7 @@ from ofa.data.scenes import SceneConfig, write_scenes
 from ofa.data.schema import TABLES
 from ofa.data.sources import coco, pretraining, refcoco, vqa
 from ofa.errors import OFAError
+from ofa.tasks.negatives import Negatives
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +82,26 @@ def test_negatives(raw, tmp_path):
     assert len(every) == len(set(every))
 
 
-def test_other_is_never_empty(tmp_path):
-    record = {"question_type": "what color is the", "answer_type": "other", "multiple_choice_answer": "red"}
-    (tmp_path / "annotations.json").write_text(json.dumps({"annotations": [record]}))
-    pretraining.write_negatives(tmp_path, ["a"], ["cat", "dog"], tmp_path / "annotations.json")
-    assert json.loads((tmp_path / "type2ans.json").read_text()) == {"color": ["red"], "other": ["red"]}
+def test_every_type_has_answers_to_choose_from(tmp_path):
+    def types(*records):
+        keys = ("question_type", "answer_type", "multiple_choice_answer")
+        content = {"annotations": [dict(zip(keys, record, strict=True)) for record in records]}
+        (tmp_path / "annotations.json").write_text(json.dumps(content))
+        pretraining.write_negatives(tmp_path, ["a"], ["cat", "dog"], tmp_path / "annotations.json")
+        Negatives.load(tmp_path)
+        return json.loads((tmp_path / "type2ans.json").read_text())
+
+    red, blue = ("what color is the", "other", "red"), ("what color", "other", "blue")
+    two, sofa = ("how many", "number", "2"), ("where is the", "other", "sofa")
+    assert types(red, blue, blue) == {"color": ["blue", "red"], "other": ["blue", "red"]}
+    assert types(red, blue, two, sofa) == {"color": ["blue", "red"], "other": ["2", "sofa"]}
+    with pytest.raises(OFAError, match="fewer than two different answers"):
+        types(red, red)
+
+
+def test_without_questions_there_are_yes_and_no(tmp_path):
+    pretraining.write_negatives(tmp_path, ["a"], ["cat", "dog"])
+    assert Negatives.load(tmp_path).type2ans == {"other": ["yes", "no"]}
 
 
 @pytest.mark.parametrize(("captions", "objects"), [([], ["cat", "dog"]), (["a cat"], ["cat", "cat"])])

@@ -28,7 +28,7 @@ def folder(tmp_path):
         {"image_id": 393225, "question": "What?", "question_id": 393225000},
     ]
     annotations = [
-        annotation(262148000, ("down", 5), ("at table", 2), ("Skateboard", 1), ("table", 2)),
+        annotation(262148000, ("down", 5), ("at table", 2), ("The Skateboard.", 1), ("table", 2)),
         annotation(262148001, ("yes", 10)),
         annotation(393225000, ("down", 3), ("up", 7)),
     ]
