@@ -3,7 +3,8 @@
 import csv
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -82,6 +83,13 @@ class Window:
         """Forget the parts added since the last step was closed."""
         self.step_sums = torch.zeros(2, dtype=torch.float64, device=self.world.device)
         self.samples = self.tokens = 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time spent inside the block does not count."""
+        begin = time.perf_counter()
+        yield
+        self.started += time.perf_counter() - begin
 
     def flush(self) -> dict[str, float]:
         """Means and rates over all ranks; begins the next window."""

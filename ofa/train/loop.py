@@ -186,6 +186,13 @@ class _Trainer:
         self.state["identity"] = run_identity
         self._resume(restart)
         self.stream.step = self.step * self.config.accumulate
+        try:
+            self._train(stop)
+        finally:
+            self.checkpoints.wait()
+        return self._deliver()
+
+    def _train(self, stop: StopRequest) -> None:
         batches = iter(self.stream)
         self.window.start()
         with bar(self.config.steps, "train", "step", self.step) if self.world.is_main else nullcontext() as progress:
@@ -199,13 +206,12 @@ class _Trainer:
                 if self.step % self.config.log_every == 0 or last:
                     self._record(progress)
                 if self.validate and (last or self._due(self.config.validate_every)):
-                    self._validate()
+                    with self.window.paused():
+                        self._validate()
                 if self._due(self.config.checkpoint_every) or last or self.state["stopped_early"]:
                     self._checkpoint()
                 if progress is not None:
                     progress.update()
-        self.checkpoints.wait()
-        return self._deliver()
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
@@ -376,7 +382,8 @@ class _BatchStatistics:
     """The running statistics of batch norm, which a forward pass changes, as they are now."""
 
     def __init__(self, net: nn.Module):
-        self.tensors = [b for name, b in net.named_buffers() if name.endswith(("running_mean", "running_var"))]
+        names = ("running_mean", "running_var", "num_batches_tracked")
+        self.tensors = [buffer for name, buffer in net.named_buffers() if name.endswith(names)]
         self.values = [b.clone() for b in self.tensors]
 
     def restore(self) -> None:

@@ -1,0 +1,95 @@
+"""What one update does: accumulation, averages, steps that are not finite."""
+
+import csv
+
+import pytest
+import torch
+
+from ofa.errors import OFAError
+from ofa.train.loop import train
+from ofa.train.losses import SequenceLoss, TokenLoss
+from tests.train import toy
+
+
+def run(out, objective=None, network=None, callbacks=(), **changes):
+    config = toy.settings(**changes)
+    net = toy.network(**network or {})
+    result = train(net, toy.stream(config), config, out, callbacks, objective=objective and objective(config))
+    return net, result
+
+
+def column(out, name: str) -> list[float]:
+    with open(out / "history.csv", newline="") as file:
+        return [float(line[name]) for line in csv.DictReader(file)]
+
+
+def test_the_network_learns(tmp_path):
+    run(tmp_path, steps=60, precision="fp32", learning_rate=3e-3, schedule="constant")
+    losses = column(tmp_path, "loss")
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+
+
+def test_accumulated_parts_give_the_update_of_the_whole_batch(tmp_path):
+    network = {"freeze_resnet": True}
+    whole, _ = run(tmp_path / "whole", network=network, precision="fp32", steps=5)
+    parts, _ = run(tmp_path / "parts", network=network, precision="fp32", steps=5, accumulate=4)
+    for name in ("loss", "gradient_norm"):
+        assert column(tmp_path / "parts", name) == pytest.approx(column(tmp_path / "whole", name), rel=1e-4)
+    for (name, one), other in zip(whole.named_parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_the_average_follows_the_weights(tmp_path):
+    trail = []
+    config = toy.settings(steps=5, ema_decay=0.8)
+    net = toy.network()
+    expected = {name: value.clone() for name, value in net.state_dict().items()}
+
+    def follow(step, _):
+        trail.append(step)
+        for name, value in net.state_dict().items():
+            mean = 0.8 * expected[name] + 0.2 * value if value.is_floating_point() else value.clone()
+            expected[name] = mean
+
+    train(net, toy.stream(config), config, tmp_path, [follow])
+    assert trail == [1, 2, 3, 4, 5]
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=1e-5, msg=name)
+
+
+def broken(steps: set[int]):
+    """An objective whose loss is not a number in some steps."""
+
+    class Broken(SequenceLoss):
+        def __call__(self, net, batch, updates: int) -> TokenLoss:
+            result = super().__call__(net, batch, updates)
+            factor = float("nan") if updates + 1 in steps else 1.0
+            return TokenLoss(result.loss * factor, result.nll, result.size)
+
+    return Broken
+
+
+def test_a_step_that_is_not_finite_leaves_no_trace(tmp_path):
+    snapshots = {}
+    config = toy.settings(steps=4)
+    net = toy.network()
+
+    def keep(step, _):
+        snapshots[step] = toy.weights(net)
+
+    result = train(net, toy.stream(config), config, tmp_path, [keep], objective=broken({3})(config))
+    assert result.skipped == 1
+    for name, value in snapshots[2].items():
+        assert torch.equal(snapshots[3][name], value), name
+    assert any(not torch.equal(snapshots[4][name], value) for name, value in snapshots[3].items())
+    assert column(tmp_path, "skipped") == [0, 0, 1, 1]
+
+
+def test_too_many_steps_that_are_not_finite_stop_the_run_and_name_the_samples(tmp_path):
+    with pytest.raises(OFAError, match=r"3 steps in a row, the last of them 4.*samples of the last: row\d+, row\d+"):
+        run(tmp_path, objective=lambda config: broken({2, 3, 4})(config), max_nonfinite=3)
+
+
+def test_scattered_steps_that_are_not_finite_do_not_stop_the_run(tmp_path):
+    _, result = run(tmp_path, objective=lambda config: broken({2, 4, 6})(config), max_nonfinite=2)
+    assert (result.steps, result.skipped) == (12, 3)
