@@ -17,11 +17,11 @@ LENGTHS = {"1-2": (1, 3), "3-5": (3, 6), "6-10": (6, 11), "11+": (11, np.inf)}
 """Classes of expressions by number of words (from, below)."""
 
 
-def iou(predicted: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
+def iou(predicted: ArrayLike, truth: ArrayLike) -> NDArray[np.float32]:
     """Intersection over union of boxes, pair by pair.
 
-    The union is enlarged by 1e-6 square pixels, as in the original. Boxes that do not overlap get 0; the original
-    multiplies two negative sides there, but does not count the result.
+    Single precision, and 1e-6 square pixels added to the union, as in the original: a box on the threshold counts as
+    it does there. Boxes that do not overlap get 0; the original multiplies two negative sides, but does not count it.
 
     Args:
         predicted, truth: (N, 4) boxes x0, y0, x1, y1.
@@ -29,13 +29,13 @@ def iou(predicted: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
     Returns:
         (N,) values in 0..1.
     """
-    a, b = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (predicted, truth))
+    a, b = (np.asarray(boxes, dtype=np.float32).reshape(-1, 4) for boxes in (predicted, truth))
     if a.shape != b.shape:
         raise OFAError(f"{len(a)} predicted boxes cannot be compared with {len(b)} true ones")
     sides = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).clip(min=0)
     overlap = sides.prod(axis=1)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b)]
-    return overlap / (areas[0] + areas[1] - overlap + 1e-6)
+    return overlap / (areas[0] + areas[1] - overlap + np.float32(1e-6))
 
 
 def accuracy(predicted: ArrayLike, truth: ArrayLike, threshold: float = 0.5) -> float:

@@ -1,8 +1,6 @@
 """Tasks whose answer is one of a list: what may be said at each position, and how candidates are ranked."""
 
-import io
 import json
-import pickle
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +9,9 @@ import torch
 from torch import LongTensor, nn
 
 from ofa.data.batch import Batch
+from ofa.data.sources.plain_pickle import load_plain_pickle
 from ofa.errors import OFAError
-from ofa.generate.trie import Trie
+from ofa.generate import Trie, score_candidates
 from ofa.tasks.base import Prediction
 
 RANKED = 5
@@ -81,17 +80,15 @@ def read_answers(path: str | Path) -> tuple[str, ...]:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise OFAError(f"cannot read the answers {path}: {error.strerror}") from error
-    try:
         if path.suffix in (".pkl", ".p", ".pickle"):
-            values = _PlainUnpickler(io.BytesIO(content)).load()
+            values = load_plain_pickle(path)
         elif path.suffix == ".json":
-            values = json.loads(content)
+            values = json.loads(path.read_bytes())
         else:
-            values = [line for line in content.decode().split("\n") if line.strip()]
-    except (ValueError, pickle.UnpicklingError, EOFError) as error:
+            values = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except OSError as error:
+        raise OFAError(f"cannot read the answers {path}: {error.strerror}; check the path") from error
+    except ValueError as error:
         raise OFAError(f"cannot read the answers {path}: {error}") from error
     if isinstance(values, dict):
         values = sorted(values, key=values.get)
@@ -100,18 +97,11 @@ def read_answers(path: str | Path) -> tuple[str, ...]:
     return tuple(values)
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
-        raise pickle.UnpicklingError(f"it holds a {module}.{name}, which is not plain data")
-
-
 def rank(net: nn.Module, batch: Batch, space: AnswerSpace) -> list[Prediction]:
     """Score every answer of the space for every sample: the sum of log-probabilities of its tokens and eos.
 
     The softmax at each position is over what the answers allow there, as in the original's "allcand" evaluation.
     """
-    from ofa.generate import score_candidates
-
     scores = score_candidates(net, batch, space.ids, prompt=batch.prompt, trie=space.trie)
     best = scores.topk(min(RANKED, len(space)), dim=1)
     predictions = []

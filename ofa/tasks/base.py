@@ -17,9 +17,7 @@ from ofa.data.batch import HALF, IMAGENET, PAD, Batch, Sample, Statistics
 from ofa.data.images import open_image
 from ofa.data.transforms import resize
 from ofa.errors import OFAError
-from ofa.generate.config import SearchConfig
-from ofa.generate.finished import Hypothesis
-from ofa.generate.trie import Trie
+from ofa.generate import Hypothesis, SearchConfig, Trie, generate
 from ofa.text import Tokenizer
 
 PromptType = Literal["none", "prev_output", "src"]
@@ -139,8 +137,6 @@ class Task(ABC):
 
     def predict(self, net: torch.nn.Module, batch: Batch, search: SearchConfig | None = None) -> list[Prediction]:
         """Run the search and read its best hypothesis for each sample."""
-        from ofa.generate import generate
-
         found = generate(net, batch, search or self.search, trie=self.trie)
         return [self._prediction(batch, number, hypotheses) for number, hypotheses in enumerate(found)]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofa.data.batch import Sample
-from ofa.generate.config import SearchConfig
+from ofa.generate import SearchConfig
 from ofa.metrics import caption as metric
 from ofa.tasks.base import ImageSettings, ImageTask, Prediction, register
 from ofa.text.cleaning import strip_punctuation

@@ -12,7 +12,7 @@ from ofa.data.batch import Sample
 from ofa.data.geometry import NO_BOXES, flip, large_scale_jitter, stretch, visible
 from ofa.data.transforms import to_tensor
 from ofa.errors import OFAError
-from ofa.generate.config import SearchConfig
+from ofa.generate import SearchConfig
 from ofa.metrics.detection import f1
 from ofa.tasks.base import ImageTask, Prediction, register
 from ofa.tasks.boxes import Box, BoxSettings, parse_box

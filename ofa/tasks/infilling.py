@@ -11,7 +11,7 @@ import torch
 from ofa.data.batch import Sample
 from ofa.data.transforms import to_tensor
 from ofa.errors import OFAError
-from ofa.generate.config import SearchConfig
+from ofa.generate import SearchConfig
 from ofa.tasks.base import ImageSettings, ImageTask, Prediction, Task, TextSettings, register
 from ofa.tasks.noise import SpanNoise
 

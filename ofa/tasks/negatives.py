@@ -33,9 +33,8 @@ class Negatives:
             raise OFAError("image-text matching needs at least one caption to take negatives from")
         if len(objects) < 2:
             raise OFAError("image-text matching needs at least two object names to take negatives from")
-        for kind in {OTHER, *self.type2ans}:
-            if len(self.type2ans.get(kind, ())) < 2:
-                raise OFAError(f"type2ans must hold at least two answers of type {kind!r} to take negatives from")
+        if len(self.type2ans.get(OTHER, ())) < 2:
+            raise OFAError(f"type2ans must hold at least two answers of type {OTHER!r} to take negatives from")
 
     @classmethod
     def load(cls, folder: str | Path) -> "Negatives":
@@ -70,9 +69,9 @@ class Negatives:
     def answer(self, answer: str, confidence: float, rng: random.Random) -> str:
         """A wrong answer, of the same type if the true one is likely to be right; numbers may be off by one."""
         chance = rng.random()
-        if confidence <= chance + 0.1 or answer not in self.ans2type:
-            return self._another(self.type2ans[OTHER], answer, rng)
-        kind = self.ans2type[answer]
+        kind = self.ans2type.get(answer, OTHER)
+        if confidence <= chance + 0.1 or len(self.type2ans[kind]) < 2:
+            kind = OTHER
         if kind == "how many" and answer.isdigit() and chance > 0.5:
             return str(int(answer) + rng.choice([-1, 1])) if answer != "0" else "1"
         return self._another(self.type2ans[kind], answer, rng)

@@ -10,7 +10,7 @@ import torch
 from ofa.data.batch import Batch, Sample
 from ofa.data.geometry import NO_BOXES, stretch
 from ofa.data.transforms import to_tensor
-from ofa.generate.config import SearchConfig
+from ofa.generate import SearchConfig
 from ofa.metrics.grounding import accuracy
 from ofa.tasks.base import ImageTask, Prediction, register
 from ofa.tasks.boxes import Box, BoxSettings, Region, parse_box

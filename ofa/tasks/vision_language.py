@@ -15,7 +15,7 @@ from ofa.data.batch import PAD, Sample
 from ofa.data.geometry import NO_BOXES, center_crop, object_center_crop, random_resize, stretch
 from ofa.data.transforms import resize
 from ofa.errors import OFAError
-from ofa.generate.config import SearchConfig
+from ofa.generate import SearchConfig
 from ofa.metrics.grounding import accuracy
 from ofa.tasks import caption, refcoco
 from ofa.tasks.base import ImageTask, Prediction, register

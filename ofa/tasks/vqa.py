@@ -9,7 +9,7 @@ import torch
 
 from ofa.data.batch import Batch, Sample
 from ofa.errors import OFAError
-from ofa.generate.config import SearchConfig
+from ofa.generate import SearchConfig, generate
 from ofa.tasks.answers import AnswerSpace, rank, read_answers
 from ofa.tasks.base import ImageSettings, ImageTask, Prediction, PromptType, register
 from ofa.text.cleaning import pre_question
@@ -89,8 +89,6 @@ class Vqa(ImageTask):
         return parts
 
     def predict(self, net: torch.nn.Module, batch: Batch, search: SearchConfig | None = None) -> list[Prediction]:
-        from ofa.generate import generate
-
         search = search or self.search
         if self.space is None or self.settings.inference == "open":
             found = generate(net, batch, search)
