@@ -55,8 +55,8 @@ def generate(
         For each sample up to `config.beam` hypotheses, best first.
 
     Raises:
-        SearchError: the network is in training mode, an output may be shorter than `min_len` only, or the trie holds
-            ids that the network does not score.
+        SearchError: the network is in training mode, the trie holds ids that the network does not score, or no output
+            is allowed that is short and long enough.
         OFAError: an output may be longer than the network can write.
     """
     if prefix is None and inputs.prompt is not None:
@@ -70,7 +70,7 @@ def generate(
         decoder = NetworkDecoder(
             net, encode(net, inputs), config.beam, int(max_length.max()) + 1, inputs.code_mask, compiled
         )
-        return search(
+        results = search(
             decoder,
             config,
             max_length,
@@ -80,6 +80,13 @@ def generate(
             generator=generator,
             extend=compiled_extend() if compiled else extend,
         )
+    for row, hypotheses in enumerate(results):
+        if not hypotheses:
+            raise SearchError(
+                f"sample {row} of the batch has no output of at most {int(max_length[row])} tokens: raise max_len_b "
+                "above prompt and longest candidate; if it is large enough, the network's outputs are not numbers"
+            )
+    return results
 
 
 def encode(net: OFAModel, inputs: Inputs) -> Encoded:

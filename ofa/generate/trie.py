@@ -67,20 +67,29 @@ class Trie:
                 return [EOS]
         return sorted(node) or [EOS]
 
+    def edge_columns(self, columns: Columns, device: torch.device | str) -> LongTensor:
+        """(E,) column of each edge, on `device`.
+
+        Raises:
+            SearchError: the network does not score an id of a candidate.
+        """
+        found = columns.column_of(self.edge_id.to(device))
+        if (found < 0).any():
+            ids = self.edge_id[(found < 0).cpu()].tolist()
+            at = next(i for i, candidate in enumerate(self.candidates) if {*candidate, EOS} & set(ids))
+            raise SearchError(
+                f"candidate {at} {list(self.candidates[at])} holds ids that this network does not score (first: "
+                f"{ids[0]}): its output_ids were restricted when it was trained; use a network with all of them"
+            )
+        return found
+
     def tables(self, columns: Columns, device: torch.device | str) -> "TrieTables":
         """The tree over the columns of a network's logits, on `device`.
 
         Raises:
             SearchError: the network does not score an id of a candidate.
         """
-        edge_column = columns.column_of(self.edge_id.to(device))
-        if (edge_column < 0).any():
-            ids = self.edge_id[(edge_column < 0).cpu()].tolist()
-            at = next(i for i, candidate in enumerate(self.candidates) if {*candidate, EOS} & set(ids))
-            raise SearchError(
-                f"candidate {at} {list(self.candidates[at])} holds ids that this network does not score (first: "
-                f"{ids[0]}): its output_ids were restricted when it was trained; use a network with all of them"
-            )
+        edge_column = self.edge_columns(columns, device)
         node = self.edge_node.to(device)
         end = self.nodes
         child = self.edge_child.to(device)

@@ -1,15 +1,15 @@
 """The same outputs and scores as the original's search: recorded runs of a small random network."""
 
 import json
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 
 from ofa.checkpoint import load_fairseq
-from ofa.generate import SearchConfig, Trie, generate
+from ofa.generate import SearchConfig, Trie, generate, score_candidates
 from ofa.model import OFAModel
+from tests.generate.networks import Inputs
 
 FIELDS = {
     "beam": "beam",
@@ -47,20 +47,6 @@ RUNS = [
 ]
 
 
-@dataclass
-class Recorded:
-    """The inputs of a group of runs."""
-
-    source: torch.Tensor
-    images: torch.Tensor | None
-    image_mask: torch.Tensor | None
-    prompt: torch.Tensor | None
-    code_mask: torch.Tensor | None
-
-    def inputs(self):
-        return {"source_tokens": self.source, "images": self.images, "image_mask": self.image_mask}
-
-
 @pytest.fixture(scope="module")
 def recorded(golden):
     return np.load(golden / "generate_micro.npz")
@@ -83,7 +69,7 @@ def inputs_of(recorded, group, codes=False):
         return torch.from_numpy(recorded[key]) if key in recorded else None
 
     source, images, prefix = tensor("src_tokens"), tensor("patch_images"), tensor("prefix_tokens")
-    return Recorded(
+    return Inputs(
         source=source,
         images=None if images is None else images.float(),
         image_mask=tensor("patch_masks"),
@@ -134,3 +120,25 @@ def test_same_outputs_and_scores(recorded, networks, run):
             np.testing.assert_allclose(
                 hypothesis.positional_scores, recorded[f"{at}/positional_scores"], atol=1e-4, err_msg=at
             )
+
+
+@pytest.mark.parametrize("group", ["vqa_prev_output", "vqa_none", "vqa_src", "image_classify"])
+def test_same_scores_of_all_candidates(recorded, networks, group):
+    scores = score_candidates(networks[128], inputs_of(recorded, group), candidates_of(recorded))
+    np.testing.assert_allclose(scores, recorded[f"{group}/allcand_scores"], atol=1e-4)
+
+
+def test_same_scores_of_entailment(recorded, networks):
+    inputs = inputs_of(recorded, "snli_ve")
+    prompt = inputs.source.masked_fill(inputs.source == 2, 1)
+    no, yes, maybe = [117], [4420], [2085]
+    scores = score_candidates(networks[128], inputs, [no, yes, maybe], prompt)
+    np.testing.assert_allclose(scores, recorded["snli_ve/allcand_scores"], atol=1e-4)
+
+
+def test_same_answers_where_the_prompt_is_the_source(recorded, networks):
+    prompt = torch.from_numpy(recorded["cola/in/prev_output_tokens"])
+    answers = [[i] for i in recorded["cola/answer_ids"].tolist()]
+    scores = score_candidates(networks[128], inputs_of(recorded, "cola"), answers, prompt)
+    wanted = torch.from_numpy(recorded["cola/answer_logits"]).log_softmax(1)
+    torch.testing.assert_close(scores, wanted, atol=1e-4, rtol=0)
