@@ -4,10 +4,10 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ofa.errors import OFAError
 from ofa.progress import bar
 
 _CHUNK = 100  # images that a process makes before it reports
+_IN_WORDS = ("captions", "refs", "questions", "answers")
 _INFO = {"description": "OpenMoji scenes", "version": "1.0"}
 _LICENSES = [{"id": 1, "name": "CC BY-SA 4.0", "url": "https://creativecommons.org/licenses/by-sa/4.0/"}]
 
@@ -65,68 +66,36 @@ def write_scenes(out: str | os.PathLike, config: SceneConfig, processes: int | N
         raise OFAError(f"cannot write scenes to {out}: {reason}; free space or choose another folder") from error
 
 
-@dataclass
-class _Records:
-    """What a chunk of images adds to the files, each record serialized as JSON."""
-
-    images: list[str] = field(default_factory=list)
-    instances: list[str] = field(default_factory=list)
-    captions: dict[str, list[str]] = field(default_factory=dict)
-    questions: dict[str, list[str]] = field(default_factory=dict)
-    answers: dict[str, list[str]] = field(default_factory=dict)
-    refs: dict[str, list[str]] = field(default_factory=dict)
-
-    def extend(self, other: "_Records") -> None:
-        """Append the records of the next chunk."""
-        self.images += other.images
-        self.instances += other.instances
-        for mine, theirs in (
-            (self.captions, other.captions),
-            (self.questions, other.questions),
-            (self.answers, other.answers),
-            (self.refs, other.refs),
-        ):
-            for language, records in theirs.items():
-                mine.setdefault(language, []).extend(records)
+_Records = dict[str, list[str]]
+"""Records as serialized JSON by what they are; the names of those in words end in the language's suffix."""
 
 
-def _write_all(folder: Path, config: SceneConfig, processes: int, advance: Any) -> None:
+def _write_all(folder: Path, config: SceneConfig, processes: int, advance: Callable[[int], object]) -> None:
     for name in ("annotations", "refcoco", "vqa", *(f"images/{split}" for split in SPLITS)):
         (folder / name).mkdir(parents=True)
-    everything = _Records()
+    everything: _Records = defaultdict(list)
     first_id = 1
     with ProcessPoolExecutor(processes) as pool:
         for split in SPLITS:
             count = getattr(config, split)
-            records = _Records()
             work = partial(_make_chunk, folder / "images", config, split, first_id)
             chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+            records: _Records = defaultdict(list)
             for chunk, made in zip(chunks, (map if processes == 1 else pool.map)(work, chunks), strict=True):
-                records.extend(made)
+                for name, more in made.items():
+                    records[name] += more
                 advance(len(chunk))
             _write_split(folder, config, split, records)
-            everything.images += [
-                record.replace('"file_name": "', f'"file_name": "{split}/', 1) for record in records.images
-            ]
-            everything.instances += records.instances
-            for language, refs in records.refs.items():
-                everything.refs.setdefault(language, []).extend(refs)
+            for name, more in records.items():
+                if name == "instances" or name.startswith("ref"):
+                    everything[name] += more
             first_id += count
-    _write_json(
-        folder / "refcoco" / "instances.json",
-        images=everything.images,
-        annotations=everything.instances,
-        categories=_categories(config),
-    )
-    for language, refs in everything.refs.items():
-        with open(folder / "refcoco" / f"refs(ofa{_suffix(language)}).p", "wb") as file:
-            # Parsed at once: a pickle's bytes depend on which equal texts are one object.
-            pickle.dump(json.loads(f"[{','.join(refs)}]"), file, protocol=2)
+    _write_refcoco(folder / "refcoco", config, everything)
 
 
 def _make_chunk(images: Path, config: SceneConfig, split: str, first_id: int, indices: range) -> _Records:
     """Make some images of a split: the JPEG files, and their records."""
-    records = _Records()
+    made: _Records = defaultdict(list)
     categories = {kind.name: number for number, kind in enumerate(config.used_kinds, start=1)}
     languages = {name: get_language(name) for name in config.languages}
     for index in indices:
@@ -134,44 +103,47 @@ def _make_chunk(images: Path, config: SceneConfig, split: str, first_id: int, in
         file_name = f"{image_id:012d}.jpg"
         scene, picture = compose(config, split, index)
         picture.save(images / split / file_name, quality=config.jpeg_quality)
-        records.images.append(json.dumps(image_record(scene, image_id, file_name)))
-        records.instances += map(json.dumps, instance_records(scene, image_id, categories))
+        made["images"].append(_dumps(image_record(scene, image_id, file_name)))
+        made["ref_images"].append(_dumps(image_record(scene, image_id, f"{split}/{file_name}")))
+        made["instances"] += map(_dumps, instance_records(scene, image_id, categories))
         for name, language in languages.items():
             rng = scene_rng(config, split, index, name)
             captions = caption_records(scene, image_id, config, language, rng)
             refs = ref_records(scene, image_id, split, f"{split}/{file_name}", categories, config, language, rng)
             questions, answers = question_records(scene, image_id, config, language, rng)
-            records.captions.setdefault(name, []).extend(map(_dumps, captions))
-            records.questions.setdefault(name, []).extend(map(_dumps, questions))
-            records.answers.setdefault(name, []).extend(map(_dumps, answers))
-            records.refs.setdefault(name, []).extend(map(_dumps, refs))
-    return records
+            for kind, records in zip(_IN_WORDS, (captions, refs, questions, answers), strict=True):
+                made[kind + _suffix(name)] += map(_dumps, records)
+    return made
 
 
 def _write_split(folder: Path, config: SceneConfig, split: str, records: _Records) -> None:
     _write_json(
         folder / "annotations" / f"instances_{split}.json",
-        images=records.images,
-        annotations=records.instances,
+        images=records["images"],
+        annotations=records["instances"],
         categories=_categories(config),
     )
-    for language in config.languages:
-        name = f"{split}{_suffix(language)}.json"
-        _write_json(
-            folder / "annotations" / f"captions_{name}",
-            images=records.images,
-            annotations=records.captions.get(language, []),
-        )
-        _write_json(
-            folder / "vqa" / f"questions_{name}",
-            {"task_type": "Open-Ended", "data_type": "scenes", "data_subtype": split},
-            questions=records.questions.get(language, []),
-        )
-        _write_json(
-            folder / "vqa" / f"annotations_{name}",
-            {"data_type": "scenes", "data_subtype": split},
-            annotations=records.answers.get(language, []),
-        )
+    for suffix in map(_suffix, config.languages):
+        name = f"{split}{suffix}.json"
+        captions, _, questions, answers = (records[kind + suffix] for kind in _IN_WORDS)
+        _write_json(folder / "annotations" / f"captions_{name}", images=records["images"], annotations=captions)
+        head = {"task_type": "Open-Ended", "data_type": "scenes", "data_subtype": split}
+        _write_json(folder / "vqa" / f"questions_{name}", head, questions=questions)
+        _write_json(folder / "vqa" / f"annotations_{name}", head, annotations=answers)
+
+
+def _write_refcoco(folder: Path, config: SceneConfig, records: _Records) -> None:
+    _write_json(
+        folder / "instances.json",
+        images=records["ref_images"],
+        annotations=records["instances"],
+        categories=_categories(config),
+    )
+    for suffix in map(_suffix, config.languages):
+        # All are parsed at once, since a pickle's bytes depend on which equal texts are one object.
+        refs = json.loads(f"[{','.join(records['refs' + suffix])}]")
+        with open(folder / f"refs(ofa{suffix}).p", "wb") as file:
+            pickle.dump(refs, file, protocol=2)
 
 
 def _categories(config: SceneConfig) -> list[str]:
