@@ -1,153 +1,51 @@
-"""The gate: only a better model passes, and the reasons are written down.
+"""The gate step: challenger against champion, with the decision written down."""
 
-It reads evaluations (`components.evaluate.record`) and a policy, and knows neither models nor registry.
-"""
-
-import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
-
-from components.deploy.decision import PROMOTE, REJECT, UNDECIDED, Decision, Finding
-from components.deploy.policy import GatePolicy, TaskRule
-from components.evaluate.compare import compare
-from components.evaluate.record import Evaluation, find, load
+from components.deploy.champion import fetch_champion
+from components.deploy.decision import Decision
+from components.deploy.judge import judge, undecided
+from components.deploy.policy import load_policy
+from components.deploy.registry import MODEL, Registry
 from ofa.errors import OFAError
 
 
 def gate(
-    challenger: str, policy: GatePolicy, champion: str | None = None, champion_version: str | None = None
+    evaluations: str,
+    out: str,
+    params: str = "params.yaml",
+    champion: str | None = None,
+    registry: str | None = None,
+    name: str = MODEL,
+    work: str = ".champion",
 ) -> Decision:
-    """Decide whether the challenger may replace the champion.
+    """Decide whether the evaluated model may replace the champion, and write the decision.
+
+    The champion's evaluations come from a folder or from the model registry. From the registry they are made anew, with
+    the champion's own checkpoint, where the evaluation data changed since.
 
     Args:
-        challenger: folder with an evaluation folder a task.
-        policy: the rules.
-        champion: the same of the champion, on the same data; None when there is no champion yet.
-        champion_version: version of the champion in the registry, kept in the decision.
+        evaluations: folder with an evaluation folder a task.
+        out: the decision as JSON; the same as Markdown is written beside it.
+        params: file with the policy in its section `gate`.
+        champion: folder of the champion's evaluations; instead of the registry.
+        registry: MLflow tracking address; None (and no `champion`) compares with nothing.
+        name: of the registered model.
+        work: folder for what is fetched from the registry.
 
     Returns:
-        The decision. Input that cannot be judged is not raised: it makes the decision `undecided`.
+        The decision; its `exit_code` is 0 to promote, 1 to reject, 2 when it could not be decided.
+
+    Raises:
+        OFAError: the policy is wrong.
     """
+    policy = load_policy(params)
+    version, lacks = None, frozenset()
     try:
-        ours = _load(challenger)
-        theirs = _load(champion) if champion else {}
-        findings = [finding for task in policy.tasks for finding in _judge(task, policy, ours, theirs, bool(champion))]
+        if champion is None and registry is not None:
+            found = fetch_champion(Registry(registry, name), evaluations, work)
+            if found is not None:
+                champion, version, lacks = found.folder, found.version, found.lacks
+        decision = judge(evaluations, policy, champion, version, lacks)
     except OFAError as error:
-        return Decision(
-            decision=UNDECIDED,
-            reason=f"could not decide: {error}",
-            findings=[],
-            champion_version=champion_version,
-            policy=dataclasses.asdict(policy),
-        )
-    decision, reason = _conclude(findings)
-    judged = [task for task in policy.tasks if task in ours]
-    return Decision(
-        decision=decision,
-        reason=reason,
-        findings=findings,
-        challenger={task: ours[task][1].lineage.checkpoint_sha256 for task in judged},
-        champion={task: evaluation.lineage.checkpoint_sha256 for task, (_, evaluation) in theirs.items()},
-        champion_version=champion_version,
-        data={task: ours[task][1].lineage.table_sha256 for task in judged},
-        policy=dataclasses.asdict(policy),
-    )
-
-
-_Loaded = dict[str, tuple[Path, Evaluation]]
-
-
-def _load(folder: str) -> _Loaded:
-    return {task: (path, load(path)) for task, path in find(folder).items()}
-
-
-def _conclude(findings: list[Finding]) -> tuple[str, str]:
-    unknown = [finding for finding in findings if finding.passed is None]
-    failed = [finding for finding in findings if finding.passed is False]
-    if unknown:
-        return UNDECIDED, f"could not decide: {unknown[0].why}."
-    if failed:
-        names = ", ".join(f"{finding.rule} ({finding.task})" for finding in failed)
-        return REJECT, f"{len(failed)} of {len(findings)} rules are not met: {names}."
-    return PROMOTE, f"all {len(findings)} rules are met."
-
-
-def _judge(task: str, policy: GatePolicy, ours: _Loaded, theirs: _Loaded, has_champion: bool) -> Iterator[Finding]:
-    if task not in ours:
-        yield _open("evaluated", task, f"the challenger was not evaluated on {task}")
-        return
-    folder, evaluation = ours[task]
-    rule = policy.tasks[task]
-    metric = rule.metric or evaluation.metric
-    if metric not in evaluation.scores:
-        yield _open("evaluated", task, f"{task} has no score {metric}, only {', '.join(evaluation.scores)}")
-        return
-    yield from _scores(evaluation, metric, rule)
-    yield from _limits(evaluation, policy)
-    if has_champion and task not in theirs:
-        yield _open("same data", task, f"the champion was not evaluated on {task}")
-    elif has_champion:
-        yield from _against_champion(folder, theirs[task][0], task, metric, rule, policy)
-
-
-def _scores(evaluation: Evaluation, metric: str, rule: TaskRule) -> Iterator[Finding]:
-    score, task = evaluation.scores[metric], evaluation.task
-    if rule.floor is not None:
-        why = f"{metric} is {score:.4g}, at least {rule.floor:.4g} is asked for"
-        yield Finding(rule="floor", task=task, passed=score >= rule.floor, value=score, limit=rule.floor, why=why)
-    trivial = {name: scores[metric] for name, scores in evaluation.baseline.items() if metric in scores}
-    if rule.above_baseline and trivial:
-        name = max(trivial, key=trivial.__getitem__)
-        best = trivial[name]
-        why = f"{metric} is {score:.4g}, the trivial '{name.replace('_', ' ')}' reaches {best:.4g}"
-        yield Finding(rule="baseline", task=task, passed=score > best, value=score, limit=best, why=why)
-
-
-def _limits(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Finding]:
-    size = evaluation.lineage.checkpoint_bytes / 1e6
-    latency = evaluation.speed.latency_ms_p95
-    for rule, value, limit, shown in (
-        ("bad rows", evaluation.bad_row_rate, policy.max_bad_row_rate, "{:.2%} of the rows were unreadable"),
-        ("checkpoint size", size, policy.max_checkpoint_mb, "the checkpoint has {:.4g} MB"),
-        ("latency", latency, policy.max_latency_ms, "95 % of single requests take at most {:.4g} ms"),
-    ):
-        if limit is not None:
-            bound = f"{limit:.2%}" if rule == "bad rows" else f"{limit:.4g}"
-            why = f"{shown.format(value)}, allowed are {bound}"
-            yield Finding(rule=rule, task=evaluation.task, passed=value <= limit, value=value, limit=limit, why=why)
-
-
-def _against_champion(
-    folder: Path, champion: Path, task: str, metric: str, rule: TaskRule, policy: GatePolicy
-) -> Iterator[Finding]:
-    confidence = 1 - 2 * policy.significance
-    try:
-        found = compare(str(champion), str(folder), metric, policy.resamples, policy.seed, confidence, examples=0)
-    except OFAError as error:
-        yield _open("same data", task, str(error))
-        return
-    interval = (found.difference.low, found.difference.high)
-    measured = (
-        f"{metric} {found.a:.4g} -> {found.b:.4g}, a difference of {found.difference.mean:+.4g} "
-        f"({confidence:.0%} interval {interval[0]:+.4g} to {interval[1]:+.4g})"
-    )
-    if rule.margin is not None:
-        passed, why = interval[0] >= -rule.margin, f"{measured}, at most {rule.margin:.4g} may be lost"
-        yield Finding(
-            rule="non-inferior",
-            task=task,
-            passed=passed,
-            value=found.difference.mean,
-            limit=-rule.margin,
-            interval=interval,
-            why=why,
-        )
-    if task == policy.primary:
-        passed, why = interval[0] > 0, f"{measured}, all of the interval must lie above 0"
-        yield Finding(
-            rule="better", task=task, passed=passed, value=found.difference.mean, limit=0.0, interval=interval, why=why
-        )
-
-
-def _open(rule: str, task: str, why: str) -> Finding:
-    return Finding(rule=rule, task=task, passed=None, why=why)
+        decision = undecided(str(error), policy)
+    decision.save(out)
+    return decision

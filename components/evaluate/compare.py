@@ -12,6 +12,9 @@ from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 
 
+_SHOWN = ("uniq_id", "image_id", "row", "prompt", "text", "references")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Challenger `b` against `a` on the same rows; positive differences are better."""
@@ -83,7 +86,7 @@ def compare(
     pictures = [old[name]["image_id"] for _, _, name in by_row]
 
     def show(name: str) -> dict[str, Any]:
-        kept = {key: new[name][key] for key in ("uniq_id", "image_id", "row", "prompt", "references")}
+        kept = {key: new[name][key] for key in _SHOWN if key in new[name]}
         sides = {
             side: {"prediction": rows[name]["prediction"], "value": rows[name]["measures"][metric]}
             for side, rows in (("a", old), ("b", new))

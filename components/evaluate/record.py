@@ -39,6 +39,8 @@ class Lineage:
     """Paths of the table's files as they were given."""
     table_sha256: str
     """Identifies the evaluation data: results with different values are not compared."""
+    table_dvc: str | None
+    """Hash by which dvc.lock knows the table, or the folder that it is in; None when it does not."""
     git_commit: str | None
     """Commit of the code, with "-dirty" when files differed from it; None outside a repository."""
     params_sha256: str | None

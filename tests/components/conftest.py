@@ -31,6 +31,7 @@ def write_evaluation():
                 checkpoint_bytes=int(megabytes * 1e6),
                 table=["table.tsv"],
                 table_sha256=data,
+                table_dvc=None,
                 git_commit=None,
                 params_sha256=None,
                 settings={},

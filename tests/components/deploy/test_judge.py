@@ -5,7 +5,7 @@ import json
 import pytest
 
 from components.deploy.decision import load_decision
-from components.deploy.gate import gate
+from components.deploy.judge import judge
 from components.deploy.policy import load_policy, policy_from
 from ofa.errors import OFAError
 
@@ -50,7 +50,7 @@ def models(tmp_path, write_evaluation):
     ],
 )
 def test_rules_of_one_model(models, rule, changes, facts, passed):
-    decision = gate(models("new", WEAK, **facts), policy(**changes))
+    decision = judge(models("new", WEAK, **facts), policy(**changes))
     assert rules(decision)[rule] is passed
     assert decision.exit_code == (0 if passed else 1)
     assert decision.decision == ("promote" if passed else "reject")
@@ -69,7 +69,7 @@ def test_rules_of_one_model(models, rule, changes, facts, passed):
     ],
 )
 def test_rules_against_the_champion(models, new, old, changes, expected):
-    decision = gate(models("new", new), policy(**changes), models("old", old), champion_version="4")
+    decision = judge(models("new", new), policy(**changes), models("old", old), champion_version="4")
     found = rules(decision)
     assert {name: found[name] for name in expected} == expected
     assert ("better" in found) == ("primary" in changes) and ("non-inferior" in found) == ("margin" in changes)
@@ -79,40 +79,50 @@ def test_rules_against_the_champion(models, new, old, changes, expected):
 
 def test_a_gain_within_chance_is_not_better(models):
     new = [1.0] * 121 + [0.0] * 79
-    assert rules(gate(models("new", new), policy(primary="refcoco"), models("old", WEAK)))["better"] is False
+    assert rules(judge(models("new", new), policy(primary="refcoco"), models("old", WEAK)))["better"] is False
 
 
 def test_without_a_champion_only_the_model_itself_counts(models):
-    decision = gate(models("new", WEAK), policy(primary="refcoco", margin=0.0, floor=0.5))
+    decision = judge(models("new", WEAK), policy(primary="refcoco", margin=0.0, floor=0.5))
     assert set(rules(decision)) == {"floor", "baseline", "bad rows"}
     assert decision.exit_code == 0
 
 
 def test_different_data_are_refused(models):
-    decision = gate(models("new", STRONG), policy(primary="refcoco"), models("old", WEAK, data="e" * 64))
+    decision = judge(models("new", STRONG), policy(primary="refcoco"), models("old", WEAK, data="e" * 64))
     assert decision.exit_code == 2 and "different data" in decision.reason
-    decision = gate(models("new", STRONG), policy(), models("old", WEAK, data="e" * 64))
+    decision = judge(models("new", STRONG), policy(), models("old", WEAK, data="e" * 64))
     assert decision.exit_code == 2, "even where the policy compares nothing"
 
 
 def test_what_was_not_evaluated_cannot_be_decided(tmp_path, models):
     both = policy_from({"tasks": {"refcoco": {}, "vqa": {}}}, "gate")
-    decision = gate(models("new", STRONG), both)
+    decision = judge(models("new", STRONG), both)
     assert decision.exit_code == 2 and "not evaluated on vqa" in decision.reason
-    assert gate(str(tmp_path / "nothing"), policy()).exit_code == 2
-    decision = gate(models("new", STRONG), policy(metric="CIDEr"))
+    assert judge(str(tmp_path / "nothing"), policy()).exit_code == 2
+    decision = judge(models("new", STRONG), policy(metric="CIDEr"))
     assert decision.exit_code == 2 and "no score CIDEr" in decision.reason
+
+
+def test_a_task_that_is_new_is_not_compared(tmp_path, models, write_evaluation):
+    new, old = models("new", STRONG), models("old", WEAK)
+    write_evaluation(tmp_path / "new" / "vqa", WEAK, task="vqa", metric="accuracy")
+    both = policy_from({"tasks": {"refcoco": {"margin": 0.0}, "vqa": {"margin": 0.0}}}, "gate")
+    assert judge(new, both, old).exit_code == 2
+    decision = judge(new, both, old, new_tasks={"vqa"})
+    assert decision.exit_code == 0
+    assert [f.task for f in decision.findings if f.rule == "non-inferior"] == ["refcoco"]
 
 
 def test_a_broken_evaluation_cannot_be_decided(tmp_path, models):
     folder = models("new", STRONG)
     (tmp_path / "new" / "refcoco" / "evaluation.json").write_text("{")
-    decision = gate(folder, policy())
+    decision = judge(folder, policy())
     assert decision.exit_code == 2 and "evaluation.json" in decision.reason
 
 
 def test_the_decision_is_a_document(tmp_path, models):
-    decision = gate(models("new", STRONG), policy(primary="refcoco", floor=0.99), models("old", WEAK), "7")
+    decision = judge(models("new", STRONG), policy(primary="refcoco", floor=0.99), models("old", WEAK), "7")
     decision.save(tmp_path / "gate.json")
     assert load_decision(tmp_path / "gate.json") == decision
     assert json.loads((tmp_path / "gate.json").read_text())["policy"]["tasks"]["refcoco"]["floor"] == 0.99

@@ -1,0 +1,171 @@
+"""The MLflow model registry: versions of `ofa` and the aliases that point at them.
+
+champion is the version in use, previous the one before it, challenger the latest candidate.
+"""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ofa.errors import OFAError
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+EXPERIMENT = "ofa"
+MODEL = "ofa"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+
+RETRIES = (1.0, 2.0, 4.0)
+"""Seconds waited before each further attempt when the registry does not answer."""
+
+_PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+T = TypeVar("T")
+
+
+class RegistryDown(OFAError):
+    """The registry did not answer, however often it was asked."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version."""
+
+    number: str
+    run_id: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class Registry:
+    """A model registry.
+
+    Args:
+        uri: MLflow tracking address, such as "sqlite:///mlflow.db" or "http://mlflow:5000".
+        name: of the registered model.
+    """
+
+    def __init__(self, uri: str = DEFAULT_URI, name: str = MODEL):
+        import mlflow
+
+        # Attempts are counted here: MLflow's own seven with growing pauses take minutes to give up.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        self.uri, self.name = uri, name
+        self._client = None
+        self._mlflow = mlflow
+
+    @property
+    def client(self):
+        """MLflow's client of the registry."""
+        if self._client is None:
+            self._mlflow.set_tracking_uri(self.uri)
+            self._mlflow.set_registry_uri(self.uri)
+            self._client = self.call(lambda: self._mlflow.MlflowClient(self.uri, self.uri))
+        return self._client
+
+    def call(self, action: Callable[[], T]) -> T:
+        """Run an action on the registry, again after a pause when it does not answer.
+
+        Raises:
+            RegistryDown: it did not answer at the last attempt either.
+        """
+        from mlflow.exceptions import MlflowException
+
+        for pause in (*RETRIES, None):
+            try:
+                return action()
+            except MlflowException as error:
+                if error.error_code not in _PASSING:
+                    raise
+                reason = " ".join(str(error).split())
+            except OSError as error:  # connection errors of requests and sockets
+                reason = " ".join(str(error).split())
+            if pause is None:
+                raise RegistryDown(
+                    f"the model registry {self.uri} does not answer ({reason[:300]}); nothing was lost, try again"
+                )
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def exists(self) -> bool:
+        """False when the registry is a database file that is not there yet."""
+        path = self._database()
+        return path is None or path.is_file()
+
+    def alias(self, alias: str) -> Version | None:
+        """The version that an alias points at, or None."""
+        from mlflow.exceptions import MlflowException
+
+        if not self.exists():
+            return None
+        try:
+            found = self.call(lambda: self.client.get_model_version_by_alias(self.name, alias))
+        except MlflowException as error:
+            if error.error_code in _ABSENT:
+                return None
+            raise
+        return Version(str(found.version), found.run_id, dict(found.tags))
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Point an alias at a version; at once, whatever it pointed at before."""
+        self.call(lambda: self.client.set_registered_model_alias(self.name, alias, version))
+
+    def drop_alias(self, alias: str) -> None:
+        """Remove an alias; nothing happens where it is not set."""
+        self.call(lambda: self.client.delete_registered_model_alias(self.name, alias))
+
+    def tag(self, version: str, tags: Mapping[str, Any]) -> None:
+        """Set tags of a version."""
+        for key, value in tags.items():
+            self.call(
+                lambda key=key, value=value: self.client.set_model_version_tag(self.name, version, key, str(value))
+            )
+
+    def find(self, key: str, value: str) -> Version | None:
+        """The newest version with this tag, or None."""
+        query = f"name = '{self.name}' and tags.`{key}` = '{value}'"
+        found = self.call(lambda: self.client.search_model_versions(query))
+        newest = max(found, key=lambda version: int(version.version), default=None)
+        return newest and Version(str(newest.version), newest.run_id, dict(newest.tags))
+
+    def download(self, version: str, part: str, out: str | Path) -> Path:
+        """Copy a folder of a version's bundle to `out`, which is made anew; `part` is relative, "." for all of it."""
+        source = f"models:/{self.name}/{version}/artifacts/bundle/{part}".removesuffix("/.")
+        target = Path(out)
+        staging = target.with_name(f".{target.name}.partial")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        _ = self.client
+        found = self.call(lambda: self._mlflow.artifacts.download_artifacts(source, dst_path=str(staging)))
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.move(found, target)
+        shutil.rmtree(staging)
+        return target
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While the block runs, no other locked block does. A database file has this lock, a server has none."""
+        path = self._database()
+        if path is None:
+            yield
+            return
+        with open(path.with_name(path.name + ".lock"), "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def experiment(self) -> str:
+        """Id of the experiment that the runs belong to; a database file has its artifacts beside it."""
+        client, path = self.client, self._database()
+        known = self.call(lambda: client.get_experiment_by_name(EXPERIMENT))
+        if known is not None:
+            return known.experiment_id
+        location = None if path is None else (path.absolute().parent / "mlruns").as_uri()
+        return self.call(lambda: client.create_experiment(EXPERIMENT, artifact_location=location))
+
+    def _database(self) -> Path | None:
+        return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None

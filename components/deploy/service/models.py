@@ -1,0 +1,185 @@
+"""The model that answers: what is in a folder, loaded, and ready for batches."""
+
+import dataclasses
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from PIL import Image
+
+from components.deploy.bundle import BUNDLE, load_bundle
+from components.deploy.service.errors import NotFound, RequestError
+from components.deploy.service.operations import OPERATIONS, Operation
+from components.evaluate.lineage import checkpoint_hash
+from ofa import OFA
+from ofa.checkpoint.folder import CONFIG
+from ofa.data.batch import Sample, collate
+from ofa.errors import OFAError
+from ofa.generate import SearchConfig
+from ofa.settings import build
+from ofa.tasks import Prediction, Task, create
+from ofa.tasks.store import saved_settings
+
+_REMEMBERED = 32
+"""Lists of candidates whose compiled form a model keeps."""
+
+_WARM_SIZE = (64, 64)
+
+
+@dataclass(frozen=True, eq=False)
+class Skill:
+    """A network with a task: what a batch is made for. Batches hold samples of one skill."""
+
+    operation: Operation
+    ofa: OFA
+    task: Task
+    search: SearchConfig | None
+    """None: the task's own."""
+
+    def sample(self, image: Image.Image | None, text: str | None) -> Sample:
+        """What the network reads for one item.
+
+        Raises:
+            OFAError: the item cannot be used.
+        """
+        row: dict[str, Any] = {"uniq_id": "", "image_id": "", "objects": ""}  # as the evaluation's rows, without truth
+        if image is not None:
+            row["image"] = image
+        if self.operation.text is not None:
+            row[self.operation.text] = text
+        return self.task.sample(row, False, Random(0))
+
+    def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """Predictions of a batch."""
+        with torch.inference_mode():
+            return self.task.predict(self.ofa.net, collate(samples).to(self.ofa.device), self.search)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Everything that answers requests between two changes of the model."""
+
+    version: str
+    """Number in the registry, or for a folder the first digits of its content's hash."""
+    source: str
+    """Where it came from, as it was asked for."""
+    skills: dict[str, Skill]
+    """By name of the operation."""
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By name of the operation: metric, score, interval of the evaluation that the release was judged by."""
+    report: str | None = None
+    """Web address where the registry shows this version."""
+    loaded: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _limited: OrderedDict[tuple[str, ...], Skill] = field(default_factory=OrderedDict, repr=False)
+
+    def does(self, operation: Operation) -> bool:
+        """Whether it can be asked for this."""
+        return operation.name in self.skills
+
+    def skill(self, operation: Operation, candidates: tuple[str, ...] = ()) -> Skill:
+        """The skill for an operation, its answers limited to `candidates` where there are any.
+
+        Raises:
+            NotFound: the model does not do this.
+            RequestError: the operation takes no candidates.
+        """
+        if not self.does(operation):
+            raise NotFound(f"this model cannot {operation.name}; it can {', '.join(self.skills)}")
+        skill = self.skills[operation.name]
+        if not candidates:
+            return skill
+        if operation.limit is None:
+            raise RequestError(f"{operation.name} takes no candidates; leave them out")
+        with self._lock:
+            key = (operation.name, *candidates)
+            if key not in self._limited:
+                self._limited[key] = _limit(skill, candidates)
+            self._limited.move_to_end(key)
+            if len(self._limited) > _REMEMBERED:
+                self._limited.popitem(last=False)
+            return self._limited[key]
+
+    def warm(self) -> None:
+        """Run every skill once, so that the first request does not pay for what happens only once."""
+        blank = Image.new("RGB", _WARM_SIZE, "white")
+        for skill in self.skills.values():
+            skill.predict([skill.sample(blank, skill.operation.example or None)])
+
+
+def load_model(folder: str | Path, source: str, version: str | None = None, device: str = "auto") -> Model:
+    """Load a bundle, a checkpoint, or a folder of checkpoint folders named after their tasks.
+
+    Args:
+        folder: where it is.
+        source: as it was asked for.
+        version: None takes it from the content.
+        device: auto, cpu or cuda.
+
+    Raises:
+        OFAError: nothing there that the service could answer with.
+    """
+    folder = Path(folder)
+    if (folder / BUNDLE).is_file():
+        return _load_bundle(folder, source, version, device)
+    if folder.is_dir() and not (folder / CONFIG).is_file():
+        return _load_folders(folder, source, version, device)
+    if not folder.exists():
+        raise OFAError(f"{folder}: no such model; name a checkpoint, a bundle, or models:/NAME@ALIAS of the registry")
+    digest, _ = checkpoint_hash(folder)
+    ofa = OFA.from_pretrained(folder, device)
+    trained = saved_settings(folder)
+    skills = {o.name: Skill(o, ofa, ofa.task(o.task), None) for o in OPERATIONS if o.task in trained or not trained}
+    if not skills:
+        known = ", ".join(operation.task for operation in OPERATIONS)
+        raise OFAError(f"{folder}: trained for {', '.join(trained)} alone, the service answers with {known}")
+    return Model(version or digest[:12], source, skills)
+
+
+def _load_bundle(folder: Path, source: str, version: str | None, device: str) -> Model:
+    content = load_bundle(folder)
+    networks: dict[str, OFA] = {}  # tasks that share a checkpoint share the network in memory
+    skills, scores = {}, {}
+    for operation in OPERATIONS:
+        member = content.tasks.get(operation.task)
+        if member is None:
+            continue
+        place = folder / operation.task
+        if member.checkpoint_sha256 not in networks:
+            networks[member.checkpoint_sha256] = OFA.from_pretrained(place, device)
+        task = create(operation.task, saved_settings(place).get(operation.task))
+        search = build(SearchConfig, member.search, f"{folder / BUNDLE}: tasks.{operation.task}.search")
+        skills[operation.name] = Skill(operation, networks[member.checkpoint_sha256], task, search)
+        scores[operation.name] = {"metric": member.metric, "score": member.score, "interval": list(member.interval)}
+    if not skills:
+        raise OFAError(f"{folder}: a bundle of {', '.join(content.tasks)}, none of which the service answers with")
+    return Model(version or content.sha256[:12], source, skills, scores)
+
+
+def _load_folders(folder: Path, source: str, version: str | None, device: str) -> Model:
+    skills, digests = {}, []
+    for operation in OPERATIONS:
+        place = folder / operation.task
+        if (place / CONFIG).is_file():
+            digests.append(checkpoint_hash(place)[0])
+            ofa = OFA.from_pretrained(place, device)
+            skills[operation.name] = Skill(operation, ofa, ofa.task(operation.task), None)
+    if not skills:
+        known = ", ".join(operation.task for operation in OPERATIONS)
+        raise OFAError(
+            f"{folder}: neither a checkpoint nor a bundle, and no folder of it is named after a task: {known}"
+        )
+    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+    return Model(version or digest[:12], source, skills)
+
+
+def _limit(skill: Skill, candidates: tuple[str, ...]) -> Skill:
+    settings = skill.operation.limit(skill.task.settings, candidates)
+    return dataclasses.replace(skill, task=create(skill.task.name, settings))

@@ -1,0 +1,84 @@
+"""Pictures for people: which rows to show, and how a picture gets into a page that needs no other file."""
+
+import base64
+import io
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.evaluate.measures import Row
+from components.evaluate.record import Evaluation
+from ofa import tasks
+from ofa.data import RowError, Table
+from ofa.data.images import ImageError, decode
+from ofa.data.schema import TABLES
+from ofa.errors import OFAError
+
+SIDE = 320
+"""Longest side of an embedded picture, in pixels."""
+
+
+class Album:
+    """The pictures of an evaluation's table, where it is still there."""
+
+    def __init__(self, evaluation: Evaluation):
+        task = tasks.get(evaluation.task)
+        try:
+            self.table = Table(evaluation.lineage.table, task.columns or TABLES[task.table])
+        except OFAError:
+            self.table = None  # a report about an evaluation from elsewhere: numbers and texts without pictures
+
+    def picture(self, number: int) -> dict[str, Any]:
+        """`image` (data URL, None without a picture), its `width` and `height`, and the `size` of the original."""
+        if self.table is None or "image" not in self.table.columns or number >= len(self.table):
+            return {"image": None}
+        try:
+            image = decode(self.table[number]["image"])
+        except (RowError, ImageError):
+            return {"image": None}
+        size = image.size
+        image.thumbnail((SIDE, SIDE))
+        content = io.BytesIO()
+        image.save(content, "JPEG", quality=85)
+        data = base64.b64encode(content.getvalue()).decode("ascii")
+        return {"image": f"data:image/jpeg;base64,{data}", "width": image.width, "height": image.height, "size": size}
+
+
+def choose(rows: Sequence[Row], metric: str, count: int, seed: int = 0) -> dict[str, list[Row]]:
+    """Rows to show: the best, the worst (of equally bad ones those that the model was surest of) and random ones."""
+    by_value = sorted(rows, key=lambda row: (-row["measures"][metric], -row["score"]))
+    worst = sorted(rows, key=lambda row: (row["measures"][metric], -row["score"]))
+    drawn = random.Random(seed).sample(list(rows), min(count, len(rows)))
+    return {
+        "Best": by_value[:count],
+        "Worst, the surest first": worst[:count],
+        "Random": drawn,
+    }
+
+
+def card(row: Row, album: Album, metric: str, asked: bool = True) -> dict[str, Any]:
+    """What a page shows of a prediction; without its prompt where all rows have the same (`asked` false)."""
+    shown = album.picture(row["row"])
+    boxes = [("reference", box) for box in row["references"] if is_box(box)] if "size" in row else []
+    predicted = [("predicted", row["prediction"])] if "size" in row and is_box(row["prediction"]) else []
+    return shown | {
+        "id": row["uniq_id"],
+        "prompt": (row.get("text") or row["prompt"]) if asked else "",
+        "metric": metric,
+        "value": row["measures"][metric],
+        "boxes": boxes + predicted,
+        "prediction": "" if predicted else str(row["prediction"]),
+        "references": [] if boxes else reference_texts(row["references"]),
+    }
+
+
+def reference_texts(references: Any) -> list[str]:
+    """References as short texts; answers with their confidence."""
+    if isinstance(references, Mapping):
+        return [f"{answer} ({confidence:g})" for answer, confidence in references.items()]
+    return [str(reference) for reference in references] if isinstance(references, list) else [str(references)]
+
+
+def is_box(value: Any) -> bool:
+    """Whether a prediction or reference is a box: four numbers."""
+    return isinstance(value, list) and len(value) == 4 and all(isinstance(part, int | float) for part in value)

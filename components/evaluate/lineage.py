@@ -1,0 +1,97 @@
+"""Where numbers come from: hashes of checkpoint, data and parameters, the commit, the versions."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ofa.checkpoint.folder import CONFIG, WEIGHTS
+from ofa.data.files import sha256_file
+from ofa.errors import OFAError
+from ofa.settings import load_yaml
+
+PACKAGES = ("ofa", "torch", "torchvision", "numpy", "pillow", "pycocoevalcap")
+"""Packages whose versions are recorded."""
+
+_BLOCK = 1 << 20
+
+
+def checkpoint_hash(path: str | Path) -> tuple[str, int]:
+    """SHA-256 and size in bytes of a checkpoint.
+
+    A file's hash is that of its content. A folder's is that of the hashes and names of its configuration and weights:
+    a model card or the state of a training tell of a network, they are no part of it.
+
+    Raises:
+        OFAError: there is no checkpoint.
+    """
+    path = Path(path)
+    if path.is_file():
+        return sha256_file(path), path.stat().st_size
+    files = [path / name for name in (CONFIG, WEIGHTS)]
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        raise OFAError(f"{path}: no checkpoint there ({' and '.join(absent)} missing); give a .pt file or our folder")
+    lines = [f"{sha256_file(file)}  {file.name}\n" for file in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest(), sum(file.stat().st_size for file in files)
+
+
+def table_hash(paths: Sequence[str | Path]) -> str:
+    """SHA-256 of a table: of its files' content one after the other, so shards and the whole have the same."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+        except OSError as error:
+            raise OFAError(f"cannot read the table {path}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def dvc_hash(path: str | Path, lock: str | Path = "dvc.lock") -> str | None:
+    """The hash of a pipeline's output, as dvc.lock has it: of the file itself or of the folder that holds it."""
+    if not Path(lock).is_file():
+        return None
+    stages = (load_yaml(lock).get("stages") or {}).values()
+    known = {Path(out["path"]): out.get("md5") for stage in stages for out in stage.get("outs") or []}
+    return next((known[place] for place in (Path(path), *Path(path).parents) if place in known), None)
+
+
+def params_hash(path: str | Path | None) -> str | None:
+    """SHA-256 of what a params file says (not of how it is written); None for no file."""
+    if path is None or not Path(path).exists():
+        return None
+    return hashlib.sha256(json.dumps(load_yaml(path), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def git_commit(folder: str | Path = ".") -> str | None:
+    """Commit checked out in `folder`, "-dirty" appended when Python files differ from it; None outside a repository.
+
+    Other files do not count: a pipeline rewrites its metrics as it runs, and parameters have a hash of their own.
+    """
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    if not commit:
+        return None
+    return f"{commit}-dirty" if git("status", "--porcelain", "--untracked-files=no", "--", "*.py") else commit
+
+
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Installed versions; packages that are not installed are left out."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,188 @@
+"""The report step: one page about a release that opens anywhere, the same table in Markdown, and JSON for machines."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from components.evaluate.charts import line_chart, read_curves
+from components.evaluate.gallery import Album, card, choose
+from components.evaluate.record import Evaluation, Slice, find, load, load_json, load_predictions
+from ofa.data.files import atomic_write
+
+_UNPLOTTED = {
+    "samples_per_second", "tokens_per_second", "gradient_norm", "memory_gib", "skipped", "nll", "learning_rate"
+}  # fmt: skip
+"""Columns of a training's history that say nothing about learning."""
+
+
+def report(
+    evaluations: str,
+    out: str,
+    gate: str | None = None,
+    training: Sequence[str] = (),
+    title: str = "OFA evaluation",
+    pictures: int = 6,
+    seed: int = 0,
+) -> None:
+    """Write a report as `out` (HTML without any outside file), and beside it as .md and .json.
+
+    Args:
+        evaluations: folder with an evaluation folder a task.
+        out: the page, for example "reports/report.html".
+        gate: gate.json, to show what was decided.
+        training: folders of trainings whose `history.csv` and `validation.csv` are drawn.
+        title: of the page.
+        pictures: rows shown in each gallery.
+        seed: of the random gallery.
+    """
+    found = {task: (folder, load(folder)) for task, folder in find(evaluations).items()}
+    decision = load_json(Path(gate), "a gate decision") if gate else None
+    page = render(
+        "report.html.j2",
+        title=title,
+        gate=decision,
+        curves=[curve for folder in training for curve in _curves(Path(folder))],
+        tasks=[_task(folder, evaluation, pictures, seed) for folder, evaluation in found.values()],
+    )
+    records = {task: evaluation for task, (_, evaluation) in found.items()}
+    with atomic_write(out) as file:
+        file.write(page)
+    with atomic_write(Path(out).with_suffix(".md")) as file:
+        file.write(markdown(records, decision, title))
+    with atomic_write(Path(out).with_suffix(".json")) as file:
+        json.dump(summary(records, decision), file, indent=2)
+        file.write("\n")
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from a template beside this file. Values are escaped; an unknown name in the template is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def markdown(evaluations: Mapping[str, Evaluation], gate: Mapping[str, Any] | None, title: str) -> str:
+    """Scores beside baselines, and the gate's decision, for a pull request."""
+    lines = [
+        f"# {title}",
+        "",
+        "| task | metric | score | 95 % interval | best baseline | rows |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for task, e in evaluations.items():
+        trivial = "–" if e.best_baseline is None else f"{e.best_baseline:.3f}"
+        interval = f"{e.interval[0]:.3f} – {e.interval[1]:.3f}"
+        lines.append(f"| {task} | {e.metric} | **{e.score:.3f}** | {interval} | {trivial} | {e.rows} |")
+    for task, e in evaluations.items():
+        names = list(e.baseline)
+        lines += ["", f"<details><summary>{task}: all metrics</summary>", ""]
+        lines.append(f"| metric | model | {' | '.join(name.replace('_', ' ') for name in names)} |")
+        lines.append("| --- | ---: |" + " ---: |" * len(names))
+        for metric, value in e.scores.items():
+            cells = [f"{e.baseline[name][metric]:.3f}" if metric in e.baseline[name] else "–" for name in names]
+            lines.append(f"| {metric} | {value:.3f} | {' | '.join(cells)} |")
+        lines += ["", "</details>"]
+    if gate:
+        marks = {True: "pass", False: "**fail**", None: "**?**"}
+        lines += ["", f"## Gate: {gate['decision']}", "", gate["reason"], "", "| | task | rule | why |"]
+        lines += ["| --- | --- | --- | --- |"]
+        lines += [f"| {marks[f['passed']]} | {f['task']} | {f['rule']} | {f['why']} |" for f in gate["findings"]]
+    return "\n".join(lines) + "\n"
+
+
+def summary(evaluations: Mapping[str, Evaluation], gate: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The report's numbers for machines."""
+    return {
+        "tasks": {
+            task: {
+                "metric": e.metric,
+                "score": e.score,
+                "interval": list(e.interval),
+                "scores": e.scores,
+                "baseline": e.baseline,
+                "rows": e.rows,
+                "bad_rows": e.bad_rows,
+                "checkpoint_sha256": e.lineage.checkpoint_sha256,
+                "table_sha256": e.lineage.table_sha256,
+            }
+            for task, e in evaluations.items()
+        },
+        "gate": gate and {"decision": gate["decision"], "reason": gate["reason"]},
+    }
+
+
+def _task(folder: Path, e: Evaluation, pictures: int, seed: int) -> dict[str, Any]:
+    """What the template shows of a task."""
+    rows, album = load_predictions(folder), Album(e)
+    finest = "IoU" if "IoU" in rows[0]["measures"] else e.metric  # hits and misses alone have no best and worst
+    scale = 100 / max(1.0, 1.05 * e.score, 1.05 * (e.best_baseline or 0.0))
+    asked = len({row["prompt"] for row in rows}) > 1
+    galleries = choose(rows, finest, pictures, seed)
+    return {
+        "name": e.task,
+        "metric": e.metric,
+        "score": e.score,
+        "scores": e.scores,
+        "interval": e.interval,
+        "baseline": e.baseline,
+        "best_baseline": e.best_baseline,
+        "bar": round(scale * e.score, 2),
+        "mark": None if e.best_baseline is None else round(scale * e.best_baseline, 2),
+        "rows": e.rows,
+        "skipped": e.skipped,
+        "slices": {name: _bars(parts, scale) for name, parts in e.slices.items()},
+        "histograms": e.histograms,
+        "galleries": {name: [card(row, album, finest, asked) for row in chosen] for name, chosen in galleries.items()},
+        "has_boxes": "size" in rows[0],
+        "lineage": _lineage(e),
+    }
+
+
+def _bars(parts: Mapping[str, Slice], scale: float) -> list[dict[str, Any]]:
+    """The twelve largest slices, in their own order."""
+    largest = sorted(parts, key=lambda label: -parts[label].rows)[:12]
+    return [
+        {"label": label, "rows": part.rows, "score": part.score, "bar": round(min(100.0, scale * part.score), 2)}
+        for label, part in parts.items()
+        if label in largest
+    ]
+
+
+def _lineage(e: Evaluation) -> dict[str, str]:
+    origin = e.lineage
+    lines = {
+        "checkpoint": f"{origin.checkpoint} ({origin.checkpoint_bytes / 1e6:.1f} MB)",
+        "checkpoint sha256": origin.checkpoint_sha256,
+        "table": ", ".join(origin.table),
+        "table sha256": origin.table_sha256,
+        "table in dvc.lock": origin.table_dvc,
+        "commit": origin.git_commit,
+        "params sha256": origin.params_sha256,
+        "search": ", ".join(f"{name} {value}" for name, value in origin.search.items() if value),
+        "versions": ", ".join(f"{name} {number}" for name, number in origin.versions.items()),
+        "rows": f"{e.rows} scored, {e.bad_rows} unreadable",
+        "speed": f"{e.speed.samples_per_second:.3g} rows/s; one alone {e.speed.latency_ms_p50:.0f} ms (median), "
+        f"{e.speed.latency_ms_p95:.0f} ms (95 %)",
+    }
+    return {name: value for name, value in lines.items() if value}
+
+
+def _curves(folder: Path) -> list[dict[str, Any]]:
+    found = []
+    for name in ("history.csv", "validation.csv"):
+        if (folder / name).is_file():
+            curves = read_curves(folder / name)
+            found += [
+                {"stage": folder.name, "name": column, "svg": line_chart(*curve, f"{folder.name} {column}")}
+                for column, curve in curves.items()
+                if column not in _UNPLOTTED
+            ]
+    return found
