@@ -11,7 +11,6 @@ from components.evaluate.record import Evaluation, load, load_predictions
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 
-
 _SHOWN = ("uniq_id", "image_id", "row", "prompt", "text", "references")
 
 

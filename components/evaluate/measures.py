@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from ofa.metrics.vqa import normalize_answer
 
 from components.evaluate.question_types import answer_type, question_type
 from ofa.errors import OFAError
 from ofa.metrics import caption, grounding
+from ofa.metrics.vqa import normalize_answer
 from ofa.tasks import Prediction, Task
 from ofa.tasks.boxes import Box
 
