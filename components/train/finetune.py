@@ -1,0 +1,86 @@
+"""The finetuning step: the pretrained network on one task."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+
+from components.train.run import deliver, fit, open_table
+from components.train.settings import finetune_section, train_config
+from ofa import checkpoint
+from ofa.data import Table
+from ofa.data.batch import collate
+from ofa.data.mixing import Source
+from ofa.model import OFAModel
+from ofa.tasks import Task
+from ofa.train.loop import TrainResult
+
+VALIDATION_BATCH = 32
+
+
+def finetune(
+    name: str,
+    tables: str = "data/tables",
+    init: str = "models/pretrain",
+    out: str = "",
+    work: str = "",
+    params: str = "params.yaml",
+) -> TrainResult:
+    """Train a network on one task.
+
+    Args:
+        name: key of the section `finetune`.
+        tables: folder of tables, as `ofa data build` makes it.
+        init: the network to start from: a folder of ours or a `.pt` file of the original.
+        out: folder for the network; empty: models/NAME.
+        work: folder for checkpoints and curves; a run that was interrupted there goes on. Empty: runs/NAME.
+        params: file with the sections `train` and `finetune`.
+
+    Raises:
+        OFAError: a table, a checkpoint or a setting cannot be used.
+        Preempted: stopped on request; started again, it goes on.
+    """
+    settings = finetune_section(params, name)
+    config = train_config(params, settings.train, f"finetune.{name}")
+    task = settings.make_task(name, tables)
+    net = checkpoint.load(init)
+    source = Source(table=open_table(tables, task, "train"), task=task)
+    validate = None
+    if settings.validation_rows:
+        validate = validation(task, open_table(tables, task, "val"), settings.validation_rows)
+    result = fit(
+        name,
+        net,
+        [source],
+        config,
+        work or f"runs/{name}",
+        {"finetune": settings, "init": init},
+        workers=settings.workers,
+        max_bad_rows=settings.max_bad_rows,
+        validate=validate,
+    )
+    card = {"Training": {"stage": name, "steps": result.steps}, "Validation": result.metrics}
+    deliver(net, out or f"models/{name}", {task.name: task}, card)
+    return result
+
+
+def validation(task: Task, table: Table, rows: int) -> Callable[[OFAModel], Mapping[str, float]]:
+    """A function that measures a network on rows drawn once from a table, with greedy search."""
+    order = list(range(len(table)))
+    random.Random(0).shuffle(order)
+    search = replace(task.search, beam=1)
+
+    def measure(net: OFAModel) -> Mapping[str, float]:
+        device = next(net.parameters()).device
+        predictions, references = [], []
+        rng = random.Random(0)
+        for start in range(0, min(rows, len(order)), VALIDATION_BATCH):
+            numbers = order[start : min(start + VALIDATION_BATCH, rows)]
+            batch = collate([task.sample(table[number], False, rng) for number in numbers])
+            with torch.inference_mode():
+                predictions += task.predict(net, batch.to(device), search)
+            references += batch.references
+        return task.score(predictions, references)
+
+    return measure

@@ -1,0 +1,103 @@
+"""What the training steps share: tables, identity of a run, MLflow, and delivery of the result."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.lineage import git_commit, table_hash
+from components.train.tracking import tracking
+from ofa.checkpoint import save_folder
+from ofa.data import TABLES, Table
+from ofa.data.mixing import Source, Stream
+from ofa.errors import OFAError
+from ofa.model import OFAModel
+from ofa.tasks import Task
+from ofa.tasks.store import save_tasks
+from ofa.train.config import TrainConfig
+from ofa.train.distributed import World
+from ofa.train.loop import TrainResult, Validate, train
+
+
+def table_files(folder: str | Path, kind: str, split: str) -> list[Path]:
+    """The file KIND_SPLIT.tsv of a folder, or its shards KIND_SPLIT-00000-of-00008.tsv.
+
+    Raises:
+        OFAError: there is none.
+    """
+    folder = Path(folder)
+    whole = folder / f"{kind}_{split}.tsv"
+    files = [whole] if whole.exists() else sorted(folder.glob(f"{kind}_{split}-*-of-*.tsv"))
+    if not files:
+        raise OFAError(f"{folder}: no table {whole.name}; make it with `ofa data build`")
+    return files
+
+
+def open_table(folder: str | Path, task: Task | type[Task], split: str) -> Table:
+    """The table of a task."""
+    return Table(table_files(folder, task.table, split), task.columns or TABLES[task.table])
+
+
+def fit(
+    stage: str,
+    net: OFAModel,
+    sources: Sequence[Source],
+    config: TrainConfig,
+    work: str | Path,
+    settings: Mapping[str, Any],
+    *,
+    workers: int = 0,
+    max_bad_rows: int = 0,
+    validate: Validate | None = None,
+    objective: Any = None,
+) -> TrainResult:
+    """Train with MLflow watching, or go on where an interrupted run in `work` stopped.
+
+    A run in `work` that was made from other data or settings is replaced.
+    """
+    world = World.connect(config.device)
+    groups = len({source.group for source in sources})
+    stream = Stream(
+        sources,
+        config.batch_size * groups // config.accumulate,
+        seed=config.seed,
+        rank=world.rank,
+        world=world.size,
+        workers=workers,
+        max_bad_rows=max_bad_rows,
+        pin=world.device.type == "cuda",
+    )
+    identity = {
+        "stage": stage,
+        "tables": {source.key: table_hash(source.table.paths) for source in sources},
+        "settings": _plain(settings),
+    }
+    common = dict(validate=validate, objective=objective, identity=identity, restart=True, world=world)
+    if not world.is_main:
+        return train(net, stream, config, work, **common)
+    logged = {"train": config, **settings, "git_commit": git_commit() or "unknown"}
+    with tracking(stage, logged, Path(work)) as tracker:
+        return train(net, stream, config, work, callbacks=[tracker], **common)
+
+
+def deliver(net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Mapping[str, Any]) -> None:
+    """Write a trained network with its tasks' settings as the folder `out`; it appears whole or not at all."""
+    out = Path(out)
+    staging = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    save_folder(staging, net, dict(card))
+    save_tasks(staging, tasks)
+    shutil.rmtree(out, ignore_errors=True)
+    staging.rename(out)
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON holds them, so that they compare equal after being read back."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,95 @@
+"""The sections of params.yaml that training reads, field by field."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ofa.errors import OFAError, nearest
+from ofa.settings import build, load_yaml
+from ofa.tasks import Task, create
+from ofa.tasks.answers import read_answers
+from ofa.tasks.pretrain import PretrainSettings
+from ofa.train.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Section `model`: the network that pretraining starts from."""
+
+    size: str = "nano"
+    """Name of a preset: nano, tiny, medium, base, large, huge."""
+    seed: int = 0
+    """Of the random weights."""
+    restrict_output: bool = False
+    """Score only the vocabulary rows that the pretraining and finetuning tables use, which makes a step of a small
+    network several times faster. Every other id can be read but never written."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """Fields of `ofa.model.OFAConfig` that differ from the preset, for example {dropout: 0.0}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemSection:
+    """Section `stem`: dense pretraining of the ResNet on the detection table, in place of ImageNet weights."""
+
+    patch_image_size: int = 128
+    """Side of the square (pixels) that pictures are resized to."""
+    workers: int = 1
+    """Processes that prepare batches."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """What differs from the section `train`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSection:
+    """Section `pretrain`: all tasks together on the pretraining tables."""
+
+    tables: tuple[str, ...] = ("vision_language", "detection", "text")
+    """Kinds of tables to mix; each is the file KIND_train.tsv, or its shards."""
+    tasks: PretrainSettings = PretrainSettings()
+    """Settings of each table's task, and their weights in a batch."""
+    workers: int = 1
+    """Processes that prepare batches."""
+    max_bad_rows: int = 0
+    """Bad rows that are replaced and counted before training stops."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """What differs from the section `train`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSection:
+    """A key of the section `finetune`: one task, from the pretrained network."""
+
+    task: str = ""
+    """Name of the task; empty: the section's own key."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the task; they go with the checkpoint, so that it is evaluated and served as it was trained."""
+    validation_rows: int = 200
+    """Rows of the validation table (KIND_val.tsv) that the network is measured on while it trains."""
+    workers: int = 1
+    """Processes that prepare batches."""
+    max_bad_rows: int = 0
+    """Bad rows that are replaced and counted before training stops."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """What differs from the section `train`."""
+
+    def make_task(self, name: str, tables: str | Path) -> Task:
+        """The task; `answers_file` in its settings is a file of the folder `tables`."""
+        settings = dict(self.settings)
+        if settings.get("answers_file"):
+            settings["answers"] = read_answers(Path(tables) / settings.pop("answers_file"))
+        return create(self.task or name, settings)
+
+
+def train_config(params: str | Path, own: dict[str, Any], where: str) -> TrainConfig:
+    """The section `train`, which all stages share, with a stage's `own` values in front."""
+    shared = load_yaml(params).get("train") or {}
+    return build(TrainConfig, {**shared, **own}, f"{params}: {where}.train")
+
+
+def finetune_section(params: str | Path, name: str) -> FinetuneSection:
+    """The key `name` of the section `finetune`."""
+    sections = load_yaml(params).get("finetune") or {}
+    if name not in sections:
+        raise OFAError(f"{params}: no 'finetune.{name}'{nearest(name, list(sections))} (known: {', '.join(sections)})")
+    return build(FinetuneSection, sections[name], f"{params}: finetune.{name}")
+

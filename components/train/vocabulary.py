@@ -1,0 +1,67 @@
+"""Which vocabulary rows a set of tables uses."""
+
+import itertools
+import random
+from collections.abc import Iterable, Mapping
+
+from ofa.data import Table
+from ofa.tasks import Task
+from ofa.tasks.boxes import BoxSettings
+from ofa.text.cleaning import pre_caption, pre_question, strip_punctuation
+
+SAMPLED_ROWS = 64
+"""Rows of each table that are made into samples, to find the words of prompts."""
+
+CLEANERS = (str, str.lower, strip_punctuation, lambda w: pre_caption(w, 9), lambda w: pre_question(w, 9))
+"""What tasks do to the words of a table before they encode them."""
+
+
+def used_ids(sources: Iterable[tuple[Table, Task]]) -> tuple[int, ...]:
+    """The ids, ascending, that samples of these tables consist of.
+
+    Byte-pair encoding never crosses a space, so the ids of all texts are those of their words. Coordinates of boxes
+    count whole, from the first bin to the last that a picture of the task's size can have.
+    """
+    sources = list(sources)
+    tokenizer = sources[0][1].tokenizer
+    ids = {tokenizer.bos, tokenizer.pad, tokenizer.eos, tokenizer.unk, tokenizer.mask}
+    words: set[str] = set()
+    for table, task in sources:
+        words |= _words(table)
+        ids |= _sampled(table, task)
+        if isinstance(task.settings, BoxSettings):
+            last = round(task.settings.patch_image_size / task.settings.max_image_size * (task.settings.num_bins - 1))
+            ids.update(tokenizer.bin(number) for number in range(last + 1))
+    for cleaned in {clean(word) for word in words for clean in CLEANERS}:
+        ids.update(tokenizer.encode(f" {cleaned}"))
+    return tuple(sorted(ids))
+
+
+def _words(table: Table) -> set[str]:
+    """The words of all text columns; `&&`, `|!+` and commas of lists separate words as spaces do."""
+    words: set[str] = set()
+    for row in table:
+        words.update(_split(row))
+    return words
+
+
+def _split(row: Mapping[str, str | memoryview]) -> Iterable[str]:
+    for column, value in row.items():
+        if column in ("image", "uniq_id", "image_id", "codes"):
+            continue
+        text = value.replace("&&", " ").replace("|!+", " ")
+        yield from text.split()
+        if column == "boxes":
+            yield from text.replace(",", " ").split()
+
+
+def _sampled(table: Table, task: Task) -> set[int]:
+    rng = random.Random(0)
+    ids: set[int] = set()
+    step = max(1, len(table) // SAMPLED_ROWS)
+    for index in itertools.islice(range(0, len(table), step), SAMPLED_ROWS):
+        made = task.sample(table[index], True, rng)
+        for sample in made if isinstance(made, list) else [made]:
+            for tokens in (sample.source, sample.previous, sample.target):
+                ids.update(tokens.tolist())
+    return ids

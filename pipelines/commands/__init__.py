@@ -1,0 +1,1 @@
+"""Commands that belong to the whole project rather than to one step."""
