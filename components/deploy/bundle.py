@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.evaluate.lineage import checkpoint_hash
 from components.evaluate.record import PREDICTIONS, RECORD, Evaluation, find, load, load_json
+from components.lineage import checkpoint_hash
 from ofa.checkpoint import load_fairseq, save_folder
 from ofa.checkpoint.folder import CARD, CONFIG, WEIGHTS
 from ofa.data.files import atomic_write

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluate import lineage
+from components import lineage
 from components.evaluate.baselines import baselines
 from components.evaluate.bootstrap import bootstrap
 from components.evaluate.measures import Measured, Row, measure_for

@@ -162,7 +162,7 @@ class VqaMeasure(Measure):
         }
 
     def measure(self, rows: Sequence[Row]) -> Measured:
-        values = [row["references"].get(normalize_answer(row["prediction"]), 0.0) for row in rows]
+        values = [_confidence(row["references"], normalize_answer(row["prediction"])) for row in rows]
         return Measured(
             scores={"accuracy": statistics.fmean(values)},
             rows=[{"accuracy": value} for value in values],
@@ -196,6 +196,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return value
+
+
+def _confidence(answers: Mapping[str, float], wanted: str) -> float:
+    """Of an answer, whose spellings count together."""
+    return min(1.0, sum(value for answer, value in answers.items() if normalize_answer(answer) == wanted))
 
 
 def _class(value: float, classes: Mapping[str, tuple[float, float]]) -> str:

@@ -17,7 +17,7 @@ from PIL import Image
 from components.deploy.bundle import BUNDLE, load_bundle
 from components.deploy.service.errors import NotFound, RequestError
 from components.deploy.service.operations import OPERATIONS, Operation
-from components.evaluate.lineage import checkpoint_hash
+from components.lineage import checkpoint_hash
 from ofa import OFA
 from ofa.checkpoint.folder import CONFIG
 from ofa.data.batch import Sample, collate

@@ -3,10 +3,11 @@
 import re
 import shutil
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 
 from components.deploy.bundle import BUNDLE, load_bundle
-from components.deploy.registry import Registry, Version
+from components.deploy.registry import Registry
 from components.deploy.service.models import Model, load_model
 from components.deploy.service.settings import ServiceSettings
 from ofa.errors import OFAError
@@ -26,8 +27,13 @@ class Source(ABC):
         """The version that should be served now.
 
         Raises:
-            OFAError: it cannot be told.
+            RegistryDown: the registry does not answer.
+            OFAError: there is none.
         """
+
+    def cached(self) -> str | None:
+        """The version that was served last, where it can be loaded without asking anyone."""
+        return None
 
     @abstractmethod
     def load(self, version: str) -> Model:
@@ -75,8 +81,11 @@ class Registered(Source):
         self.name, self.alias, self.number = name, alias, number
         self.moves = alias is not None
         self.cache = Path(settings.cache) / name
-        self._registry = Registry(settings.registry, name)
         self._tags: dict[str, str] = {}
+
+    @cached_property
+    def _registry(self) -> Registry:
+        return Registry(self.uri, self.name)  # when it is needed: MLflow takes seconds to import
 
     def current(self) -> str:
         if self.number is not None:
@@ -86,11 +95,10 @@ class Registered(Source):
             raise OFAError(
                 f"{self.uri}: no version of model '{self.name}' is {self.alias}; promote one, or serve a folder"
             )
-        self._remember(version)
+        self._tags = dict(version.tags)
         return version.number
 
     def cached(self) -> str | None:
-        """The version that was served last, as far as it is still in the cache."""
         versions = [path for path in self.cache.glob("*") if (path / BUNDLE).is_file()]
         newest = max(versions, key=lambda path: path.stat().st_mtime, default=None)
         return newest and newest.name
@@ -103,9 +111,6 @@ class Registered(Source):
         model = load_model(folder, self.address, version, self.device, report=self._report(version))
         self._forget_old()
         return model
-
-    def _remember(self, version: Version) -> None:
-        self._tags = dict(version.tags)
 
     def _is_whole(self, folder: Path) -> bool:
         """Whether the cache holds this version: another registry may have another model under the same number."""
