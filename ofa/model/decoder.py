@@ -78,6 +78,7 @@ class Decoder(nn.Module):
         unseen = torch.zeros_like(encoded.padding, dtype=cross_bias.dtype)
         cross_bias = cross_bias + unseen.masked_fill(encoded.padding, float("-inf"))[:, None, None]
 
+        states = encoded.states.to(cross_bias.dtype)  # one conversion under autocast instead of two in each layer
         future = steps[:, None] < steps[None, :]
         absolute = [self.position_scores(rows, rows).masked_fill(future, float("-inf")) for rows in positions]
         buckets = [self.buckets(steps, steps, codes) for codes in kinds]
@@ -88,7 +89,7 @@ class Decoder(nn.Module):
                 for kind, codes in enumerate(kinds)
             ]
             bias = F.pad(by_row(code_mask, bias), (self.config.decoder_prompt_length, 0))
-            x = layer(x, bias, encoded.states, cross_bias, prompt)
+            x = layer(x, bias, states, cross_bias, prompt)
         return self.norm(x)
 
     def check_length(self, length: int, codes: bool) -> None:
