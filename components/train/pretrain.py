@@ -1,6 +1,7 @@
 """The pretraining step: one network, all tasks."""
 
 import dataclasses
+from pathlib import Path
 
 import torch
 
@@ -40,7 +41,7 @@ def pretrain(
     config = train_config(params, settings.train, "pretrain")
     tasks = settings.tasks
     if tasks.vision_language.negatives is None:
-        negatives = dataclasses.replace(tasks.vision_language, negatives=str(tables))
+        negatives = dataclasses.replace(tasks.vision_language, negatives=str(Path(tables) / "negatives"))
         tasks = dataclasses.replace(tasks, vision_language=negatives)
     opened = {kind: open_table(tables, TASKS[kind], "train") for kind in settings.tables}
     mixture = sources(opened, tasks)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,28 @@ def open_table(folder: str | Path, task: Task | type[Task], split: str) -> Table
     return Table(table_files(folder, task.table, split), task.columns or TABLES[task.table])
 
 
+@contextmanager
+def running(
+    stage: str, config: TrainConfig, work: str | Path, settings: Mapping[str, Any], tables: Mapping[str, Table]
+) -> Iterator[dict[str, Any]]:
+    """What every call of `ofa.train.loop.train` gets: this process's place among the others, MLflow's callback, and
+    what the run is made from. A run in `work` that was made from other data or settings is replaced.
+    """
+    world = World.connect(config.device)
+    identity = {
+        "stage": stage,
+        "tables": {name: table_hash(table.paths) for name, table in tables.items()},
+        "settings": _plain(settings),
+    }
+    common = {"world": world, "identity": identity, "restart": True}
+    if not world.is_main:
+        yield common
+        return
+    logged = {"train": config, **settings, "git_commit": git_commit() or "unknown"}
+    with tracking(stage, logged, Path(work)) as tracker:
+        yield common | {"callbacks": [tracker]}
+
+
 def fit(
     stage: str,
     net: OFAModel,
@@ -50,35 +73,22 @@ def fit(
     workers: int = 0,
     max_bad_rows: int = 0,
     validate: Validate | None = None,
-    objective: Any = None,
 ) -> TrainResult:
-    """Train with MLflow watching, or go on where an interrupted run in `work` stopped.
-
-    A run in `work` that was made from other data or settings is replaced.
-    """
-    world = World.connect(config.device)
+    """Train on a mixture of tables, or go on where an interrupted run in `work` stopped."""
     groups = len({source.group for source in sources})
-    stream = Stream(
-        sources,
-        config.batch_size * groups // config.accumulate,
-        seed=config.seed,
-        rank=world.rank,
-        world=world.size,
-        workers=workers,
-        max_bad_rows=max_bad_rows,
-        pin=world.device.type == "cuda",
-    )
-    identity = {
-        "stage": stage,
-        "tables": {source.key: table_hash(source.table.paths) for source in sources},
-        "settings": _plain(settings),
-    }
-    common = dict(validate=validate, objective=objective, identity=identity, restart=True, world=world)
-    if not world.is_main:
-        return train(net, stream, config, work, **common)
-    logged = {"train": config, **settings, "git_commit": git_commit() or "unknown"}
-    with tracking(stage, logged, Path(work)) as tracker:
-        return train(net, stream, config, work, callbacks=[tracker], **common)
+    with running(stage, config, work, settings, {source.key: source.table for source in sources}) as common:
+        world = common["world"]
+        stream = Stream(
+            sources,
+            config.batch_size * groups // config.accumulate,
+            seed=config.seed,
+            rank=world.rank,
+            world=world.size,
+            workers=workers,
+            max_bad_rows=max_bad_rows,
+            pin=world.device.type == "cuda",
+        )
+        return train(net, stream, config, work, validate=validate, **common)
 
 
 def deliver(net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Mapping[str, Any]) -> None:

@@ -1,0 +1,69 @@
+"""`ofa train`: the training steps on the command line."""
+
+from typing import Annotated
+
+import typer
+
+from components.cli import Commands
+
+app = Commands("train", "Train: the stem, pretraining, and finetuning for one task.")
+
+Tables = Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")]
+Params = Annotated[str, typer.Option(help="File with the settings.")]
+Work = Annotated[str, typer.Option(help="Folder for checkpoints and curves; an interrupted run there goes on.")]
+Out = Annotated[str, typer.Option(help="Folder for the trained network.")]
+
+
+@app.command()
+def stem(
+    tables: Tables = "data/tables", out: Out = "models/stem", work: Work = "runs/stem", params: Params = "params.yaml"
+) -> None:
+    """Pretrain the ResNet on boxes, in place of ImageNet weights.
+
+    Example: `ofa train stem --tables data/tables --out models/stem`
+    """
+    from components.train.stem import stem
+
+    _report(stem(tables, out, work, params), out)
+
+
+@app.command()
+def pretrain(
+    tables: Tables = "data/tables",
+    out: Out = "models/pretrain",
+    work: Work = "runs/pretrain",
+    stem: Annotated[str, typer.Option(help="Network whose ResNet to start from; empty for random weights.")] = "",
+    params: Params = "params.yaml",
+) -> None:
+    """Pretrain one network on the mixture of all pretraining tables.
+
+    Example: `ofa train pretrain --stem models/stem --out models/pretrain`
+    """
+    from components.train.pretrain import pretrain
+
+    _report(pretrain(tables, out, work, stem, params), out)
+
+
+@app.command()
+def finetune(
+    name: Annotated[str, typer.Argument(help="Key of the section `finetune` in the settings.")],
+    tables: Tables = "data/tables",
+    init: Annotated[str, typer.Option(help="Network to start from: a folder, or a .pt file.")] = "models/pretrain",
+    out: Annotated[str, typer.Option(help="Folder for the trained network; by default models/NAME.")] = "",
+    work: Annotated[str, typer.Option(help="Folder for checkpoints and curves; by default runs/NAME.")] = "",
+    params: Params = "params.yaml",
+) -> None:
+    """Finetune a network for one task.
+
+    Example: `ofa train finetune caption --init models/pretrain`
+    """
+    from components.train.finetune import finetune
+
+    out = out or f"models/{name}"
+    _report(finetune(name, tables, init, out, work or f"runs/{name}", params), out)
+
+
+def _report(result, out: str) -> None:
+    measured = "".join(f", {name} {value:.4g}" for name, value in result.metrics.items())
+    skipped = f", {result.skipped} skipped" if result.skipped else ""
+    typer.echo(f"{out}: {result.steps} steps{skipped}{measured}")
