@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+Box = tuple[float, float, float, float]
 Record = dict[str, int | float | str | None]
 
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+")
@@ -41,7 +42,12 @@ def describe_row(kind: str, row: Mapping[str, str]) -> Record:
     return _DESCRIBE[kind](row)
 
 
-def parse_box(text: str) -> tuple[float, float, float, float]:
+def count_words(text: str) -> int:
+    """Words between spaces; of Chinese, each character."""
+    return len(_WORD.findall(text))
+
+
+def parse_box(text: str) -> Box:
     """The numbers of "x0,y0,x1,y1". Raises ValueError for anything else."""
     try:
         box = tuple(float(number) for number in text.split(","))
@@ -66,7 +72,7 @@ def parse_answers(text: str) -> list[tuple[float, str]]:
     return pairs
 
 
-def parse_boxes(text: str) -> list[tuple[tuple[float, float, float, float], str, str]]:
+def parse_boxes(text: str) -> list[tuple[Box, str, str]]:
     """Box, object id and name of each part of "x0,y0,x1,y1,id,name&&...". Raises ValueError for anything else."""
     objects = []
     for part in text.split("&&"):
@@ -77,7 +83,7 @@ def parse_boxes(text: str) -> list[tuple[tuple[float, float, float, float], str,
     return objects
 
 
-def _boxes(boxes: Sequence[tuple[float, float, float, float]]) -> Record:
+def _boxes(boxes: Sequence[Box]) -> Record:
     left, top, right, bottom = zip(*boxes, strict=True)
     sides = [min(box[2] - box[0], box[3] - box[1]) for box in boxes]
     return {
@@ -100,31 +106,26 @@ def _answers(text: str) -> Record:
     }
 
 
-def _words(text: str) -> int:
-    """Words between spaces; of Chinese, each character."""
-    return len(_WORD.findall(text))
-
-
 def _caption(row: Mapping[str, str]) -> Record:
-    lengths = [_words(caption) for caption in row["caption"].split("&&")]
+    lengths = [count_words(caption) for caption in row["caption"].split("&&")]
     return {"captions": len(lengths), "fewest_words": min(lengths), "most_words": max(lengths)}
 
 
 def _refcoco(row: Mapping[str, str]) -> Record:
-    return {"words": _words(row["text"]), **_boxes([parse_box(row["box"])])}
+    return {"words": count_words(row["text"]), **_boxes([parse_box(row["box"])])}
 
 
 def _vqa(row: Mapping[str, str]) -> Record:
-    return {"words": _words(row["question"]), **_answers(row["answers"])}
+    return {"words": count_words(row["question"]), **_answers(row["answers"])}
 
 
 def _vision_language(row: Mapping[str, str]) -> Record:
     record: Record = dict.fromkeys(COLUMNS["vision_language"])
     record |= {"type": row["type"], "dataset": row["dataset"]}
     if row["type"] == "qa":
-        record |= {"question_words": _words(row["question"]), **_answers(row["answers"])}
+        record |= {"question_words": count_words(row["question"]), **_answers(row["answers"])}
     else:
-        record["caption_words"] = _words(row["caption"])
+        record["caption_words"] = count_words(row["caption"])
     if row["type"] == "visual_grounding":
         record |= _boxes([parse_box(row["answers"])])
     return record
@@ -137,7 +138,7 @@ def _detection(row: Mapping[str, str]) -> Record:
 
 
 def _text(row: Mapping[str, str]) -> Record:
-    return {"words": _words(row["text"]), "characters": len(row["text"])}
+    return {"words": count_words(row["text"]), "characters": len(row["text"])}
 
 
 _DESCRIBE: dict[str, Callable[[Mapping[str, str]], Record]] = {

@@ -1,0 +1,110 @@
+"""One table of many shards: build what is missing, join them, leave nothing half-written."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.preprocess.layout import RawTable
+from components.preprocess.shards import Built, Shard, build, fingerprint, read_built
+from components.preprocess.statistics import Statistics
+from components.preprocess.workers import Map
+from ofa.data.files import atomic_write, ensure_space
+from ofa.data.sources.records import SourceRow
+from ofa.progress import bar
+
+SHARDS = "shards"
+_COPY = 16 << 20
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Where tables are assembled, and from what."""
+
+    raw: Path
+    """The raw data."""
+    files: Mapping[str, Mapping]
+    """Their files by relative path, with `bytes` and `sha256`."""
+    staging: Path
+    """The folder that is being made: tables, and in `shards/` what they are joined from."""
+    previous: Path
+    """The folder of an earlier build."""
+    described: Mapping[str, Mapping]
+    """Its tables: `Built.to_dict` by name."""
+    rows_per_shard: int
+    """Rows that one process builds at a time."""
+
+    def assemble(self, table: RawTable, rows: Sequence[SourceRow], work: Map) -> Built:
+        """Make the file of a table, unless it is there, or was the same in the earlier build."""
+        path, description = self.staging / f"{table.name}.tsv", self.staging / SHARDS / f"{table.name}.json"
+        shards = self._shards(table, rows)
+        version = hashlib.sha256(" ".join(shard.fingerprint for shard in shards).encode()).hexdigest()
+        built = read_built(description, path, version) or self._take_over(path, version)
+        if built is None:
+            built = self._build(table, shards, path, version, work)
+            built.save(description)
+            for shard in shards:
+                shard.path.unlink(missing_ok=True)
+        return built
+
+    def _shards(self, table: RawTable, rows: Sequence[SourceRow]) -> list[Shard]:
+        prefix = f"{self.raw}{os.sep}"
+        hashes = {path: entry["sha256"] for path, entry in self.files.items()}
+        shards = []
+        for start in range(0, len(rows), self.rows_per_shard):
+            part = [dict(row) for row in rows[start : start + self.rows_per_shard]]
+            for row in part:
+                if "image_path" in row:
+                    row["image_path"] = row["image_path"].removeprefix(prefix)
+            path = self.staging / SHARDS / f"{table.name}-{len(shards):05d}.tsv"
+            shards.append(Shard(path, table.kind, self.raw, part, fingerprint(table.kind, part, hashes)))
+        return shards
+
+    def _take_over(self, path: Path, version: str) -> Built | None:
+        """Use the table of the earlier build, if it was made from the same input."""
+        described, file = self.described.get(path.stem), self.previous / path.name
+        built = read_built(described, file, version) if described else None
+        if built is not None:
+            path.unlink(missing_ok=True)
+            try:
+                os.link(file, path)
+            except OSError:  # not on one disk, or no links there
+                with open(file, "rb") as source, atomic_write(path, "wb") as target:
+                    shutil.copyfileobj(source, target, _COPY)
+        return built
+
+    def _build(self, table: RawTable, shards: Sequence[Shard], path: Path, version: str, work: Map) -> Built:
+        missing = [shard for shard in shards if not shard.path.with_suffix(".json").is_file()]
+        # Shards and the table that they are joined to exist side by side for a while.
+        ensure_space(self.staging, sum(map(self._size, missing)) + sum(map(self._size, shards)))
+        statistics, rejected, before = Statistics(), [], 0
+        with bar(sum(len(shard.rows) for shard in shards), f"build {table.name}", "row") as progress:
+            for shard, built in zip(shards, work(build, shards), strict=True):
+                statistics.merge(built.statistics)
+                rejected += [(before + number, uniq_id, reason) for number, uniq_id, reason in built.rejected]
+                before += len(shard.rows)
+                progress.update(len(shard.rows))
+        statistics.pictures = len({row["image_path"] for shard in shards for row in shard.rows if "image_path" in row})
+        with atomic_write(path, "wb") as file:
+            for shard in shards:
+                with open(shard.path, "rb") as part:
+                    shutil.copyfileobj(part, file, _COPY)
+        return Built(version, statistics, tuple(rejected))
+
+    def _size(self, shard: Shard) -> int:
+        """About the size of a shard's file."""
+        pictures = sum(
+            self.files[row["image_path"]]["bytes"] for row in shard.rows if row.get("image_path") in self.files
+        )
+        return pictures * 4 // 3 + 200 * len(shard.rows)
+
+
+def described_tables(folder: Path, name: str) -> dict[str, Mapping]:
+    """The descriptions of the tables in an earlier build, from its file of statistics; empty if there is none."""
+    try:
+        return json.loads((folder / name).read_text(encoding="utf-8"))["tables"]
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+        return {}

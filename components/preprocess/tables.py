@@ -1,0 +1,168 @@
+"""Build the TSV tables of training and evaluation from raw data: in shards, on all cores, resumable."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from components.preprocess.assembly import SHARDS, Assembly, described_tables
+from components.preprocess.folders import replace_folder, staging_folder
+from components.preprocess.layout import TRAIN, RawData, RawTable
+from components.preprocess.manifest import Manifest
+from components.preprocess.quarantine import NAME as REJECTED_TABLE
+from components.preprocess.quarantine import REJECTED, read_rejected
+from components.preprocess.rows import check_kinds, open_raw
+from components.preprocess.selection import PerPicture, select
+from components.preprocess.workers import workers
+from ofa.data import TableWriter
+from ofa.data.files import atomic_write
+from ofa.data.sources.pretraining import write_negatives
+from ofa.data.sources.vqa import build_answers
+from ofa.errors import OFAError, nearest
+
+STATISTICS = "statistics.json"
+ANSWERS = "answers.json"
+NEGATIVES = "negatives"
+_MOST_VALUES = 200
+
+_Rejected = tuple[str, int, str, str]
+
+
+def tables(
+    out: str,
+    raw: str,
+    validated: str = "",
+    kinds: Sequence[str] = (),
+    splits: Sequence[str] = (),
+    captions_per_image: int = 0,
+    expressions_per_image: int = 0,
+    questions_per_image: int = 0,
+    pretraining_per_image: int = 0,
+    answers: int = 3129,
+    rows_per_shard: int = 2000,
+    processes: int = 0,
+    max_bad_rows: int = 0,
+) -> dict[str, Any]:
+    """Build the tables `out/KIND_SPLIT.tsv` of raw data, and what belongs to them.
+
+    Beside the tables: `statistics.json`, `rejected.tsv`, `answers.json` (the answers that VQA may give), and
+    `negatives/` for image-text matching; those of another language end in its suffix. The files are made beside
+    `out`, which takes its name at the end; an interrupted build keeps its finished shards, and tables whose input is
+    the same as before are taken over.
+
+    Args:
+        out: the folder to make.
+        raw: a folder that `fetch` made.
+        validated: a folder that `validate` made from it; the rows that it rejected are left out.
+        kinds: kinds of tables to build; all that the data allow by default.
+        splits: splits to build; all by default.
+        captions_per_image: at most so many rows of a picture in the training table of captions (0: all); every row
+            repeats its picture.
+        expressions_per_image: the same for the training tables of referring expressions.
+        questions_per_image: the same for the training table of questions.
+        pretraining_per_image: the same for each type of rows of the pretraining table vision_language.
+        answers: how many of the most frequent answers of VQA's training split may be given (0: all).
+        rows_per_shard: rows that are built, and kept after an interruption, at a time.
+        processes: how many work at once; 0 is one a core. The result does not depend on it.
+        max_bad_rows: how many rows may be left out because they cannot be written, for example without a picture.
+
+    Returns:
+        The content of statistics.json.
+
+    Raises:
+        OFAError: a wrong argument, too many bad rows, a full disk.
+    """
+    check_kinds(kinds)
+    if rows_per_shard < 1:
+        raise OFAError(f"rows_per_shard is {rows_per_shard}; it must be at least 1")
+    limits = PerPicture(
+        caption=captions_per_image,
+        refcoco=expressions_per_image,
+        vqa=questions_per_image,
+        vision_language=pretraining_per_image,
+    )
+    data = open_raw(raw)
+    chosen = _choose(data, kinds, splits)
+    rejected = read_rejected(validated) if validated else {}
+    lists = {language: build_answers(path, answers or None) for language, path in data.annotations.items()}
+    folder = Path(out)
+    staging = staging_folder(folder, STATISTICS)
+    files = Manifest.load(raw).files
+    assembly = Assembly(data.folder, files, staging, folder, described_tables(folder, STATISTICS), rows_per_shard)
+    described: dict[str, Any] = {}
+    bad: list[_Rejected] = []
+    with workers(processes) as work:
+        for table in chosen:
+            rows, left_out = select(table, rejected.get(table.name, {}), limits, lists.get(_language(table)))
+            built = assembly.assemble(table, list(rows.values()), work)
+            numbers = list(rows)
+            bad += [(table.name, numbers[number], uniq_id, reason) for number, uniq_id, reason in built.rejected]
+            if len(bad) > max_bad_rows:
+                raise OFAError(_too_many(bad, max_bad_rows))
+            described[table.name] = {
+                "kind": table.kind,
+                "split": table.split,
+                "left_out": left_out,
+                **built.to_dict(_MOST_VALUES),
+            }
+    for language, texts in lists.items():
+        _write_json(staging / _in_language(ANSWERS, language), texts)
+    for language in {_language(table) for table in chosen if table.kind == "vision_language"}:
+        _write_negatives(staging / f"{NEGATIVES}{language}", data, language, rejected)
+    with TableWriter(staging / REJECTED_TABLE, REJECTED) as writer:
+        for values in bad:
+            writer.write(dict(zip(REJECTED, values, strict=True)))
+    statistics = {"tables": described, "rejected_rows": len(bad), "answers": {k: len(v) for k, v in lists.items()}}
+    _write_json(staging / STATISTICS, statistics)
+    shutil.rmtree(staging / SHARDS, ignore_errors=True)
+    replace_folder(staging, folder)
+    return statistics
+
+
+def _choose(data: RawData, kinds: Sequence[str], splits: Sequence[str]) -> list[RawTable]:
+    known = sorted({table.split for table in data.tables.values()})
+    for split in splits:
+        if split not in known:
+            raise OFAError(f"unknown split '{split}'{nearest(split, known)} (the data have {', '.join(known)})")
+    chosen = [
+        table
+        for table in data.tables.values()
+        if (not kinds or table.kind in kinds) and (not splits or table.split in splits)
+    ]
+    if not chosen:
+        raise OFAError(
+            f"{data.folder}: nothing to build for the given kinds and splits; it has {', '.join(data.tables)}"
+        )
+    return chosen
+
+
+def _language(table: RawTable) -> str:
+    return "_zh" if table.name.endswith("_zh") else ""
+
+
+def _in_language(name: str, language: str) -> str:
+    path = Path(name)
+    return f"{path.stem}{language}{path.suffix}"
+
+
+def _write_negatives(folder: Path, data: RawData, language: str, rejected: dict[str, dict[str, str]]) -> None:
+    name = f"caption_{TRAIN}{language}"
+    if name in data.tables and len(data.object_names) > 1:
+        rows = (row for row in data.tables[name].rows() if row["uniq_id"] not in rejected.get(name, {}))
+        captions = (caption for row in rows for caption in row["caption"].split("&&"))
+        write_negatives(folder, captions, data.object_names, data.annotations.get(language))
+
+
+def _write_json(path: Path, content: Any) -> None:
+    with atomic_write(path) as file:
+        json.dump(content, file, indent=1, ensure_ascii=False)
+
+
+def _too_many(bad: Sequence[_Rejected], limit: int) -> str:
+    examples = ", ".join(f"{table}/{uniq_id}" for table, _, uniq_id, _ in bad[:10])
+    more = ", ..." if len(bad) > 10 else ""
+    return (
+        f"{len(bad)} rows cannot be written ({examples}{more}), max_bad_rows is {limit}; the first: {bad[0][3]}; "
+        "correct the raw data or raise max_bad_rows"
+    )
