@@ -1,9 +1,9 @@
 """Outputs of the network: beam search, sampling, allowed answers, candidate scoring."""
 
+from ofa.generate.batch import generate
 from ofa.generate.candidates import score_candidates
 from ofa.generate.config import SearchConfig, SearchError
 from ofa.generate.finished import Hypothesis
-from ofa.generate.generate import generate
 from ofa.generate.trie import Trie
 
 __all__ = ["Hypothesis", "SearchConfig", "SearchError", "Trie", "generate", "score_candidates"]

@@ -18,16 +18,16 @@ import torch.nn.functional as F
 from torch import LongTensor, Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ofa.generate.batch import Inputs, encode
 from ofa.generate.columns import BOS, EOS, PAD, Columns
 from ofa.generate.config import SearchError
-from ofa.generate.generate import Inputs, encode
 from ofa.generate.network import branch
 from ofa.generate.trie import Trie
 from ofa.model import OFAModel
 from ofa.model.encoder import Encoded
 
-ROWS = 2048
-"""Most rows that the decoder is given at once, where a single sample does not have more."""
+EDGES = 4096
+"""Most edges of one depth that are scored at once, over all samples, where a single sample does not have more."""
 
 
 def score_candidates(
@@ -111,7 +111,8 @@ class _Scorer:
         self._weight = F.embedding(trie.edge_id.to(device), net.embed_tokens.weight).float()
         self.first, self.paths = plan.first.to(device), plan.paths.to(device)
         self.places = [_Places(*(t.to(device) for t in (p.parent, p.token, p.edges, p.place))) for p in plan.places]
-        self.samples = max(1, ROWS // max((len(p.token) for p in plan.places), default=1))
+        widest = max((max(len(p.token), len(p.edges)) for p in plan.places), default=1)
+        self.samples = max(1, EDGES // widest)
         """How many samples to do at once."""
 
     def part(self, features: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class SearchConfig:
     """See `max_len_a`."""
 
     min_len: int = 1
-    """The end token is not allowed before this many tokens. It may follow a decoder prompt directly."""
+    """The end token is not allowed before this many tokens."""
 
     length_penalty: float = 1.0
     """A hypothesis of L tokens (end token included) scores its log-probability divided by L ** length_penalty: below 1

@@ -40,8 +40,8 @@ class Rules:
     def __init__(self, config: SearchConfig, columns: Columns, trie: Trie | None, device: torch.device | str):
         self.config, self.columns = config, columns
         self.trie = None if trie is None else trie.tables(columns, device)
-        special = [int(columns.column_of(torch.tensor(i, device=device))) for i in (BOS, PAD, EOS, UNK)]
-        self.bos, self.pad, self.eos, self.unk = special
+        special = torch.tensor([BOS, PAD, EOS, UNK], device=device)
+        self.bos, self.pad, self.eos, self.unk = columns.column_of(special).tolist()
         self.outside = None
         if config.constraint_range is not None:
             ids = columns.id_of(torch.arange(columns.size, device=device))
@@ -55,7 +55,7 @@ class Rules:
         position: Tensor,
         last: BoolTensor,
         codes: BoolTensor | None = None,
-        prefix: LongTensor | None = None,
+        prompt: LongTensor | None = None,
     ) -> Scored:
         """Score what may follow.
 
@@ -66,15 +66,15 @@ class Rules:
             position: () index of the newest token, which is the number of tokens generated so far.
             last: (N,) True where a hypothesis has its largest length and must end now.
             codes: (N,) True where the output consists of image codes.
-            prefix: (N,) id of the decoder prompt that must come now, or -1; None when no hypothesis is in its prompt.
+            prompt: (N,) id of the decoder prompt that must come now, or -1; None when no hypothesis is in its prompt.
         """
         config = self.config
         if config.temperature != 1:
             logits = logits / config.temperature
         forced = torch.full_like(tokens[:, 0], -1)
         forced_value = logits.new_zeros(len(logits))
-        if prefix is not None:
-            forced = torch.where(last, forced, prefix)
+        if prompt is not None:
+            forced = torch.where(last, forced, prompt)
             forced_value = self.columns.pick(logits.log_softmax(1), forced.clamp(min=0))
         value, column = self._free(logits, tokens, node, position, last, codes)
         forced_value = torch.where(last, self._ending(value, column), forced_value)

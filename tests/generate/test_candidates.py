@@ -37,7 +37,7 @@ def test_same_as_one_by_one(prompts, lists):
 def test_parts_of_a_batch_give_the_same(monkeypatch):
     net, inputs = small_network(), small_inputs(6)
     whole = score_candidates(net, inputs, CANDIDATES)
-    monkeypatch.setattr(candidates, "ROWS", 4)
+    monkeypatch.setattr(candidates, "EDGES", 9)
     torch.testing.assert_close(score_candidates(net, inputs, CANDIDATES), whole, atol=1e-5, rtol=0)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ofa.generate import SearchConfig, Trie
-from ofa.generate.generate import encode
+from ofa.generate.batch import encode
 from ofa.generate.network import NetworkDecoder
 from ofa.generate.network import step as network_step
 from ofa.generate.search import extend, search

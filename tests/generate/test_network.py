@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ofa.generate import SearchConfig, SearchError, Trie, generate
+from ofa.generate.batch import encode
 from ofa.generate.columns import Columns
-from ofa.generate.generate import encode
 from ofa.generate.search import search
 from tests.generate.networks import small_inputs, small_network
 
