@@ -15,6 +15,7 @@ from torch import LongTensor, Tensor
 
 from ofa.data.batch import HALF, IMAGENET, PAD, Batch, Sample, Statistics
 from ofa.data.images import open_image
+from ofa.data.schema import TABLES
 from ofa.data.transforms import resize
 from ofa.errors import OFAError
 from ofa.generate import Hypothesis, SearchConfig, Trie, generate
@@ -97,13 +98,18 @@ class Task(ABC):
     """Unique, as used in params.yaml."""
     table: ClassVar[str]
     """Kind of table that it reads: a key of `ofa.data.schema.TABLES`."""
-    columns: ClassVar[tuple[str, ...] | None] = None
-    """Column names when the table is none of those kinds."""
+    columns: ClassVar[tuple[str, ...]]
+    """Column names of the table; set it when the table is none of those kinds."""
     Settings: ClassVar[type[TextSettings]] = TextSettings
     search: ClassVar[SearchConfig] = SearchConfig()
     """Search that the original evaluates with."""
     trie: Trie | None = None
     """Answer space of the search; None: everything."""
+
+    def __init_subclass__(cls, **others: Any):
+        super().__init_subclass__(**others)
+        if "columns" not in cls.__dict__ and "table" in cls.__dict__ and cls.table in TABLES:
+            cls.columns = TABLES[cls.table]
 
     def __init__(self, settings: TextSettings | None = None):
         self.settings = settings or self.Settings()
@@ -144,6 +150,16 @@ class Task(ABC):
         reference = batch.references[number]
         values = [(self.read(strip(h.tokens, batch, number), reference), h.score) for h in hypotheses]
         return Prediction(batch.ids[number], values[0][0], values[0][1], tuple(values[1:]))
+
+    def prompt(self, prompts: Mapping[str, str]) -> str:
+        """The text for the settings' language out of a task's `prompts`.
+
+        Raises:
+            OFAError: the task has none in this language.
+        """
+        if self.settings.language not in prompts:
+            raise OFAError(f"task {self.name!r} has no prompt in {self.settings.language}: use {', '.join(prompts)}")
+        return prompts[self.settings.language]
 
     def encode(self, text: str, max_tokens: int | None = None) -> LongTensor:
         """Token ids of a text, remembered; do not change the result in place."""

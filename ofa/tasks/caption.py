@@ -40,7 +40,7 @@ class Caption(ImageTask):
         target = self._shortened(text) if train and not self.settings.scst else "&&".join(references)
         return self.seq2seq(
             id=row.get("uniq_id", "") if train else row.get("image_id", ""),
-            source=self.source(self.encode(PROMPTS[self.settings.language])),
+            source=self.source(self.encode(self.prompt(PROMPTS))),
             target=self.encode(f" {target}"),
             reference=references,
             **self.picture(row),

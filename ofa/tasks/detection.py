@@ -69,7 +69,7 @@ class Detection(ImageTask):
             fields = self.shared(row, to_tensor(picture))
         return self.seq2seq(
             id=row.get("uniq_id", ""),
-            source=self.source(self.encode(PROMPTS[self.settings.language])),
+            source=self.source(self.encode(self.prompt(PROMPTS))),
             target=self._target(boxes, labels),
             confidence=self.settings.confidence,
             reference=truth,

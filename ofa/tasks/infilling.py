@@ -76,7 +76,7 @@ class TextInfilling(Task):
 
     @cached_property
     def _prompt(self) -> tuple[torch.LongTensor, torch.LongTensor]:
-        prompt = self.encode(TEXT_PROMPTS[self.settings.language])
+        prompt = self.encode(self.prompt(TEXT_PROMPTS))
         quote = self.encode(' "')
         place = next(i for i in range(1, len(prompt)) if prompt[i - 1] == quote)
         return prompt[:place], prompt[place:]
@@ -130,7 +130,7 @@ class ImageInfilling(ImageTask):
         target = parse_codes(row.get("codes", ""), self.codes)
         return self.seq2seq(
             id=row.get("uniq_id", ""),
-            source=self.source(self.encode(IMAGE_PROMPTS[self.settings.language])),
+            source=self.source(self.encode(self.prompt(IMAGE_PROMPTS))),
             target=target + self.tokenizer.code_offset,
             code_mask=True,
             blank=(side // 4, side // 4, side * 3 // 4, side * 3 // 4),

@@ -45,9 +45,7 @@ class Negatives:
             raise OFAError(f"{folder} lacks {', '.join(missing)}: build it with the pretraining tables")
         captions = Table(folder / FILES[0], ("caption",))
         objects = (folder / FILES[1]).read_text(encoding="utf-8").split("\n")
-        return cls(
-            _Column(captions), [name for name in objects if name], json.loads((folder / FILES[2]).read_bytes())
-        )
+        return cls(_Column(captions), [name for name in objects if name], json.loads((folder / FILES[2]).read_bytes()))
 
     def caption(self, caption: str, objects: str, rng: random.Random) -> str:
         """A wrong caption: now and then (0.4) the true one with an object exchanged, else that of another picture.

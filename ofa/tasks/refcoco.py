@@ -56,7 +56,7 @@ class Refcoco(ImageTask):
         target = torch.tensor(self.settings.bins.quantize(moved), dtype=torch.long) + self.tokenizer.bin_offset
         return self.seq2seq(
             id=row.get("uniq_id", ""),
-            source=self.source(self.encode(PROMPTS[self.settings.language].format(text))),
+            source=self.source(self.encode(self.prompt(PROMPTS).format(text))),
             target=target,
             reference=Region(picture.size, tuple(boxes[0].tolist()) if len(boxes) else None, text),
             **self.shared(row, to_tensor(resized)),
@@ -76,4 +76,3 @@ class Refcoco(ImageTask):
         """Share of boxes with an intersection over union of at least 0.5."""
         boxes = [prediction.value.xyxy for prediction in predictions]
         return {"acc@0.5": accuracy(boxes, [reference.box for reference in references])}
-

@@ -122,19 +122,19 @@ class VisionLanguage(ImageTask):
         return self._with_picture(samples, row, picture, shared=not distorted)
 
     def _caption(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
-        text, longest, prompts = row["caption"], self.settings.max_src_length, MATCH_CAPTION
+        text, longest = row["caption"], self.settings.max_src_length
         short = pre_caption(text, self.settings.max_tgt_length)
-        sample = self._sample(row, self.encode(caption.PROMPTS[self.settings.language]), short, Truth("caption", short))
+        sample = self._sample(row, self.encode(self.prompt(caption.PROMPTS)), short, Truth("caption", short))
         if row["dataset"] in self.settings.noisy_datasets:
             sample.target[: min(2, len(sample.target) - 1)] = PAD
         if not self._matches(train):
             return [sample]
         wrong = self.negatives.caption(text, row["objects"], rng)
-        claims = [prompts[self.settings.language].format(pre_caption(claim, longest)) for claim in (wrong, text)]
+        claims = [self.prompt(MATCH_CAPTION).format(pre_caption(claim, longest)) for claim in (wrong, text)]
         return [sample, *self._matching(row, claims, 1.0, rng)]
 
     def _answer(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
-        question, prompts = pre_question(row["question"], self.settings.max_src_length), MATCH_ANSWER
+        question = pre_question(row["question"], self.settings.max_src_length)
         confidences = parse_answers(row["answers"])
         answer = max(confidences, key=confidences.get, default="")
         confidence = confidences.get(answer, 1.0)
@@ -142,11 +142,11 @@ class VisionLanguage(ImageTask):
         if not self._matches(train):
             return [sample]
         wrong = self.negatives.answer(answer, confidence, rng)
-        claims = [prompts[self.settings.language].format(question, claim) for claim in (wrong, answer)]
+        claims = [self.prompt(MATCH_ANSWER).format(question, claim) for claim in (wrong, answer)]
         return [sample, *self._matching(row, claims, confidence, rng)]
 
     def _grounding(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
-        settings, language = self.settings, self.settings.language
+        settings = self.settings
         picture, box = self.open(row), parse_box(row["answers"])
         text, short = (pre_caption(row["caption"], n) for n in (settings.max_src_length, settings.max_tgt_length))
         truth = Region(picture.size, tuple(box.tolist()), text)
@@ -155,10 +155,10 @@ class VisionLanguage(ImageTask):
         else:
             picture, boxes = stretch(picture, box[None], settings.patch_image_size, settings.patch_image_size)
         bins = self._bins(boxes)
-        ask = self.encode(refcoco.PROMPTS[language].format(text))
+        ask = self.encode(self.prompt(refcoco.PROMPTS).format(text))
         samples = [self.seq2seq(row["uniq_id"], self.source(ask), bins, reference=Truth("grounding", truth))]
         if settings.region_caption_ratio == 1 or rng.random() < settings.region_caption_ratio:
-            source = self.source(self.encode(REGION_CAPTION[language]), bins)
+            source = self.source(self.encode(self.prompt(REGION_CAPTION)), bins)
             target = self.encode(f" {short}")
             samples.append(self.seq2seq(row["uniq_id"], source, target, reference=Truth("region_caption", short)))
         return self._with_picture(samples, row, picture, shared=not (train and settings.augment))

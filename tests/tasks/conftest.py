@@ -10,6 +10,7 @@ import pytest
 from ofa.data.batch import collate
 from ofa.data.schema import TABLES
 from ofa.data.table import Table
+from tests.tasks.recorded import check_sample
 
 
 @pytest.fixture(scope="session")
@@ -50,28 +51,3 @@ def compare(recorded, pixels):
         return samples
 
     return check
-
-
-def check_sample(ours, theirs: dict, pixels: bool = True) -> None:
-    """Compare every field that the original recorded; `pixels` only where no randomness is in them."""
-    assert ours.source.tolist() == theirs["source"]
-    assert ours.target.tolist() == theirs["target"]
-    assert ours.previous.tolist() == theirs["prev_output_tokens"]
-    if "id" in theirs:
-        assert ours.id == str(theirs["id"])
-    if "conf" in theirs:
-        assert ours.confidence == pytest.approx(theirs["conf"][0])
-    if "decoder_prompt" in theirs:
-        assert ours.prompt.tolist() == theirs["decoder_prompt"]
-    if "constraint_mask" in theirs:
-        assert [sorted(ids.tolist()) for ids in ours.allowed] == theirs["constraint_mask"]["true_ids_per_row"]
-    if "code_mask" in theirs:
-        assert ours.code_mask == theirs["code_mask"][0]
-    if "patch_mask" in theirs:
-        assert (ours.image is not None) == theirs["patch_mask"][0]
-    if ours.image is None:
-        return
-    assert list(ours.image.shape) == theirs["patch_image"]["shape"]
-    if pixels:
-        values = collate([ours]).images_normalized.flatten()[theirs["patch_image"]["flat_index"]]
-        assert values.tolist() == pytest.approx(theirs["patch_image"]["flat_value"], abs=1e-6)

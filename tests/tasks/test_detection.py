@@ -97,7 +97,5 @@ def test_f1_is_at_most_the_best_assignment():
     rng = random.Random(0)
     for _ in range(100):
         found, truth = ([Box(x, 0, x + 10, 10, "a") for x in rng.sample(range(30), 3)] for _ in range(2))
-        best = max(
-            sum(iou([f.xyxy for f in order], [t.xyxy for t in truth]) >= 0.5) for order in permutations(found)
-        )
+        best = max(sum(iou([f.xyxy for f in order], [t.xyxy for t in truth]) >= 0.5) for order in permutations(found))
         assert best - 1 <= 3 * f1([found], [truth]) <= best

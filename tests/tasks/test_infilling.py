@@ -8,7 +8,7 @@ import torch
 from ofa.data.batch import collate
 from ofa.errors import OFAError
 from ofa.tasks import Prediction, create
-from tests.tasks.conftest import check_sample
+from tests.tasks.recorded import check_sample
 
 
 @pytest.fixture(scope="module")

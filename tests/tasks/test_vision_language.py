@@ -11,7 +11,7 @@ from ofa.errors import OFAError
 from ofa.tasks import Prediction, create
 from ofa.tasks.boxes import Box, Region
 from ofa.tasks.vision_language import Truth
-from tests.tasks.conftest import check_sample
+from tests.tasks.recorded import check_sample
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,76 @@
+"""Text-to-image: the codes of a picture, which `ofa.model.vqgan` turns into pixels."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ofa.data.batch import Sample
+from ofa.errors import OFAError
+from ofa.generate import SearchConfig
+from ofa.tasks.base import Prediction, Task, TextSettings, register
+from ofa.tasks.infilling import CODE_PIXELS, parse_codes
+
+PROMPTS = {"english": " what is the complete image? caption: {}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageGenSettings(TextSettings):
+    """Settings of text-to-image."""
+
+    max_src_length: int = 64
+    """Words of the text that are kept."""
+    code_image_size: int = 256
+    """Side of the picture (pixels) that the codes stand for; the network needs the same `code_image_size`."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.code_image_size % CODE_PIXELS or self.code_image_size < CODE_PIXELS:
+            raise OFAError(f"code_image_size must be a multiple of {CODE_PIXELS}, got {self.code_image_size}")
+
+
+@register
+class ImageGen(Task):
+    """` what is the complete image? caption: {text}` -> the codes of the picture, row by row."""
+
+    name = "image_gen"
+    table = "image_gen"
+    Settings = ImageGenSettings
+    settings: ImageGenSettings
+
+    @property
+    def codes(self) -> int:
+        """Number of codes of a picture."""
+        return (self.settings.code_image_size // CODE_PIXELS) ** 2
+
+    @property
+    def search(self) -> SearchConfig:
+        """24 draws among the 256 most probable codes; the best are then chosen by comparing picture and text."""
+        among = (self.tokenizer.code_offset, self.tokenizer.bin_offset)
+        return SearchConfig(
+            beam=24, sampling=True, top_k=256, min_len=self.codes, max_len_b=self.codes, constraint_range=among
+        )
+
+    def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
+        text = " ".join(row["caption"].split()[: self.settings.max_src_length])
+        codes = parse_codes(row.get("codes", ""), self.codes)
+        return self.seq2seq(
+            id=row.get("uniq_id", ""),
+            source=self.source(self.encode(self.prompt(PROMPTS).format(text))),
+            target=codes + self.tokenizer.code_offset,
+            code_mask=True,
+            reference=codes.tolist(),
+        )
+
+    def read(self, tokens: Sequence[int], reference: Any) -> list[int]:
+        """The codes, 0..8191."""
+        return [token - self.tokenizer.code_offset for token in tokens]
+
+    def score(self, predictions: Sequence[Prediction], references: Sequence[list[int]]) -> dict[str, float]:
+        """Share of codes that equal the true picture's: low even for good pictures, but it moves with training."""
+        right = sum(
+            found == code
+            for prediction, truth in zip(predictions, references, strict=True)
+            for found, code in zip(prediction.value, truth, strict=False)
+        )
+        return {"code_accuracy": right / max(sum(map(len, references)), 1)}
