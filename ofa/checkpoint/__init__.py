@@ -1,18 +1,75 @@
-"""Networks on disk: our folder format and the original's files."""
+"""Networks on disk: our folder format, the original's files and the layout of the Hugging Face port."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
-from ofa.checkpoint.fairseq import load_fairseq
+import torch
+
+from ofa.checkpoint.fairseq import load_fairseq, save_fairseq
+from ofa.checkpoint.fit import restore
 from ofa.checkpoint.folder import load_folder, save_folder
+from ofa.checkpoint.huggingface import load_huggingface, save_huggingface
+from ofa.checkpoint.tools import convert, diff, inspect, read_any
 from ofa.model import OFAModel
 
-__all__ = ["load", "load_fairseq", "load_folder", "save_folder"]
+__all__ = [
+    "convert",
+    "diff",
+    "initialize",
+    "inspect",
+    "load",
+    "load_fairseq",
+    "load_folder",
+    "load_huggingface",
+    "save_fairseq",
+    "save_folder",
+    "save_huggingface",
+]
+
+logger = logging.getLogger(__name__)
 
 
 def load(path: str | Path, **overrides: Any) -> OFAModel:
-    """The network in evaluation mode from a folder of ours or a file of the original, some fields changed."""
-    config, state = (load_folder if Path(path).is_dir() else load_fairseq)(path, **overrides)
-    net = OFAModel(config)
-    net.load_state_dict(state)
+    """The network at `path`, of any format, in evaluation mode.
+
+    Args:
+        path: a folder of ours or of the Hugging Face port, or a file of the original.
+        overrides: fields of the configuration that shall differ, such as `adapter_dim`; see `restore` for how the
+            weights are adapted. For files of the original also `ema=True`.
+
+    Raises:
+        OFAError: nothing is there, it is damaged, or it does not fit.
+    """
+    config, state = read_any(path, **overrides)
+    with torch.device("meta"):
+        net = OFAModel(config)
+    shapes = {name: tensor.shape for name, tensor in net.state_dict().items()}
+    if shapes == {name: tensor.shape for name, tensor in state.items()}:
+        # The usual case: nothing is computed or copied, pages are read from disk when they are used.
+        net.load_state_dict(state, assign=True)
+    else:
+        net = OFAModel(config)
+        restore(net, state, path)
     return net.eval()
+
+
+def initialize(net: OFAModel, path: str | Path | None, **options: Any) -> bool:
+    """Start training from the weights at `path`, or from scratch where there is none; the log says which.
+
+    Args:
+        net: the network, initialized; it keeps its configuration.
+        path: any format that `load` reads, or None.
+        options: `ema=True` for files of the original.
+
+    Returns:
+        whether weights were loaded.
+
+    Raises:
+        OFAError: the file is damaged or does not fit.
+    """
+    if path is None or not Path(path).exists():
+        logger.info("Training starts from scratch%s", "" if path is None else f": no checkpoint at {path}")
+        return False
+    restore(net, read_any(path, **options)[1], path)
+    return True

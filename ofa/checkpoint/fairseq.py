@@ -1,7 +1,8 @@
-"""Checkpoints of the original code (fairseq's file format): reading their configuration and weights."""
+"""Checkpoints of the original code, in fairseq's file format: read and written."""
 
 import argparse
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,70 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ofa.checkpoint.names import BUFFERS, TIED, from_fairseq
+from ofa.checkpoint.arguments import args_from_config, config_from_args
+from ofa.checkpoint.names import BUFFERS, TIED, from_fairseq, to_fairseq
 from ofa.checkpoint.unpickle import Node, read
+from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 from ofa.model.config import OFAConfig
+from ofa.model.positions import code_ids, image_buckets, token_buckets
 
 logger = logging.getLogger(__name__)
 
-RESNETS = {
-    "resnet18": (2, 2, 2),
-    "resnet34": (3, 4, 6),
-    "resnet50": (3, 4, 6),
-    "resnet101": (3, 4, 23),
-    "resnet152": (3, 8, 36),
+LAYER_NORMS = {
+    "encoder": ("self_attn_layer_norm", "final_layer_norm"),
+    "decoder": ("self_attn_layer_norm", "encoder_attn_layer_norm", "final_layer_norm"),
 }
-"""Blocks of the original's ResNets; all have bottleneck blocks."""
-
-FIELDS = {
-    "d_model": "encoder_embed_dim",
-    "ffn_dim": "encoder_ffn_embed_dim",
-    "encoder_heads": "encoder_attention_heads",
-    "decoder_heads": "decoder_attention_heads",
-    "encoder_layers": "encoder_layers",
-    "decoder_layers": "decoder_layers",
-    "freeze_resnet": "freeze_resnet",
-    "sync_batch_norm": "sync_bn",
-    "scale_attn": "scale_attn",
-    "scale_fc": "scale_fc",
-    "scale_heads": "scale_heads",
-    "scale_resids": "scale_resids",
-    "attn_scale_factor": "attn_scale_factor",
-    "entangle_position_embedding": "entangle_position_embedding",
-    "disable_entangle": "disable_entangle",
-    "interpolate_position": "interpolate_position",
-    "orig_patch_image_size": "orig_patch_image_size",
-    "token_bucket_size": "token_bucket_size",
-    "image_bucket_size": "image_bucket_size",
-    "code_image_size": "code_image_size",
-    "max_source_positions": "max_source_positions",
-    "max_target_positions": "max_target_positions",
-    "dropout": "dropout",
-    "attention_dropout": "attention_dropout",
-    "encoder_drop_path": "encoder_drop_path_rate",
-    "decoder_drop_path": "decoder_drop_path_rate",
-    "resnet_drop_path": "resnet_drop_path_rate",
-    "bitfit": "bitfit",
-}
-"""Fields of our configuration that one argument of the original decides."""
-
-ALWAYS = {
-    "encoder_normalize_before": True,
-    "decoder_normalize_before": True,
-    "share_all_embeddings": True,
-    "share_decoder_input_output_embed": True,
-    "no_scale_embedding": True,
-    "layernorm_embedding": True,
-    "patch_layernorm_embedding": True,
-    "code_layernorm_embedding": True,
-    "add_type_embedding": True,
-    "activation_fn": "gelu",
-    "adaptive_input": False,
-    "no_cross_attention": False,
-    "cross_self_attention": False,
-}
-"""Arguments that have the same value in every network of the original."""
+"""Names of the layer norms that old fairseq versions number."""
 
 
 def load_fairseq(path: str | Path, ema: bool = False, **overrides: Any) -> tuple[OFAConfig, dict[str, Tensor]]:
@@ -98,11 +50,33 @@ def load_fairseq(path: str | Path, ema: bool = False, **overrides: Any) -> tuple
         if not weights:
             raise OFAError(f"{path} holds no moving average of the weights: load it without ema")
     config = config_from_args(model_arguments(checkpoint, path), weights, path, overrides)
-    state = convert(weights, path)
+    state = convert(upgrade(weights, path), path)
     if config.freeze_resnet:
         state = {name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")}
     logger.info("Loaded checkpoint %s%s", path, " (moving average)" if ema else "")
     return config, state
+
+
+def upgrade(weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
+    """Weights of older fairseq versions under the names of the last one; each change is logged."""
+    upgraded: dict[str, Tensor] = {}
+    for key, tensor in weights.items():
+        if key.startswith("classification_heads."):
+            logger.warning("%s: left out '%s', no task uses classification heads", path, key)
+            continue
+        parts = [(key, tensor)]
+        if match := re.fullmatch(r"((encoder|decoder)\.layers\.\d+)\.layer_norms\.(\d)\.(weight|bias)", key):
+            layer, stack, number, kind = match.groups()
+            parts = [(f"{layer}.{LAYER_NORMS[stack][int(number)]}.{kind}", tensor)]
+        elif match := re.fullmatch(r"(.+attn)\.in_proj_(weight|bias)", key):
+            thirds = zip(("q_proj", "k_proj", "v_proj"), tensor.chunk(3), strict=True)
+            parts = [(f"{match[1]}.{name}.{match[2]}", third) for name, third in thirds]
+        elif key == "decoder.embed_out":
+            parts = [("decoder.output_projection.weight", tensor)]
+        if parts[0][0] != key:
+            logger.info("%s: '%s' is now '%s'", path, key, "', '".join(name for name, _ in parts))
+        upgraded.update(parts)
+    return upgraded
 
 
 def convert(weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
@@ -142,30 +116,54 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-def config_from_args(
-    arguments: Mapping[str, Any], weights: Mapping[str, Tensor], path: str | Path, overrides: Mapping[str, Any]
-) -> OFAConfig:
-    """Our configuration from the original's arguments; what they leave out follows from the weights' shapes."""
-    for name, value in ALWAYS.items():
-        if arguments.get(name, value) != value:
-            raise OFAError(f"{path}: its network was built with {name} = {arguments[name]!r}, which OFA never uses")
-    values = {ours: arguments[theirs] for ours, theirs in FIELDS.items() if arguments.get(theirs) is not None}
-    for switch in ("scale_attn", "scale_fc", "scale_heads", "disable_entangle"):
-        values.setdefault(switch, False)
-    resnet = arguments.get("resnet_type")
-    if resnet not in RESNETS:
-        raise OFAError(f"{path}: its image stem is '{resnet}'; known are {', '.join(RESNETS)}")
-    values["resnet_blocks"] = RESNETS[resnet]
-    values["resnet_width"] = len(weights["encoder.embed_images.conv1.weight"])
-    values["vocabulary_size"] = len(weights[TIED[0]])
-    values["activation_dropout"] = arguments.get("activation_dropout") or arguments.get("relu_dropout") or 0.0
-    values["freeze_embeddings"] = any(
-        arguments.get(f"freeze_{stack}_embedding", False) for stack in ("encoder", "decoder")
-    )
-    values["adapter_dim"] = (arguments.get("adapter_dim") or 200) if arguments.get("adapter") else 0
+def save_fairseq(path: str | Path, config: OFAConfig, state: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint that the original code reads.
+
+    It has the original's names, the token matrix under all three of them (stored once), the original's tables of
+    bucket numbers, and the arguments that its loader asks for.
+
+    Args:
+        path: the file to write, at once.
+        config, state: configuration and weights, as `load_fairseq` returns them; it gives them back bit by bit.
+
+    Raises:
+        OFAError: the original has no such network.
+    """
+    arguments = args_from_config(config)
+    weights = buffers(config)
+    for name, tensor in state.items():
+        weights.update(dict.fromkeys(to_fairseq(name), tensor.detach().cpu().contiguous()))
+    checkpoint = {
+        "args": None,
+        "cfg": {"_name": None, "common": {"_name": None}, "model": arguments, "task": {"_name": "caption"}},
+        "model": weights,
+        "criterion": None,
+        "optimizer_history": [
+            {
+                "criterion_name": "AdjustLabelSmoothedCrossEntropyCriterion",
+                "optimizer_name": "Adam",
+                "lr_scheduler_state": {"best": None},
+                "num_updates": 0,
+            }
+        ],
+        "task_state": {},
+        "extra_state": {"epoch": 1},
+        "last_optimizer_state": None,
+    }
+    with atomic_write(path, "wb") as file:
+        torch.save(checkpoint, file)
+
+
+def buffers(config: OFAConfig) -> dict[str, Tensor]:
+    """The tensors of the original's files that follow from the configuration, under its names."""
+    size, window = config.image_bucket_size, config.code_window
+    # The original's tables do not grow with longer texts.
+    text, image = torch.arange(1024), torch.arange(size * size + 1)
+    token_table, image_table = token_buckets(text, text, config.token_bucket_size), image_buckets(image, image, size)
+    tables: dict[str, Tensor] = {}
     for stack in ("encoder", "decoder"):
-        if arguments.get(f"{stack}_prompt"):
-            values[f"{stack}_prompt_length"] = arguments[f"{stack}_prompt_length"]
-            if arguments.get(f"{stack}_prompt_projection"):
-                values[f"{stack}_prompt_projection"] = arguments[f"{stack}_prompt_dim"]
-    return OFAConfig.from_dict(values | dict(overrides))
+        tables[f"{stack}.version"] = torch.tensor([3.0])
+        tables[f"{stack}.token_rp_bucket"] = token_table
+        tables[f"{stack}.image_rp_bucket"] = image_table
+    tables["decoder.image_position_idx"] = code_ids(torch.arange(window * window + 1 + 769), window, size)
+    return tables
