@@ -43,14 +43,14 @@ class Gigaword(Task):
 
     name = "gigaword"
     table = "gigaword"
-    columns = ("text", "summary")
+    columns = ("source", "target")
     Settings = GigawordSettings
     settings: GigawordSettings
     search = SearchConfig(beam=6, max_len_b=32, length_penalty=0.7, no_repeat_ngram=3)
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
-        longest, truth = self.settings.max_src_length, row.get("summary", "")
-        article = pre_caption(row["text"], longest).replace("<unk>", "unk")
+        longest, truth = self.settings.max_src_length, row.get("target", "")
+        article = pre_caption(row["source"], longest).replace("<unk>", "unk")
         summary = pre_caption(truth, self.settings.max_tgt_length).replace("<unk>", "unk")
         sample = self.seq2seq(
             id=row.get("uniq_id", ""),

@@ -26,10 +26,10 @@ class ImageClassifySettings(ImageSettings):
     """Settings of image classification."""
 
     imagenet_default_mean_and_std: bool = True
-    answers: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
     """Names of the classes. None: any text, in training and search."""
-    answers_file: str | None = None
-    """File of the names, see `ofa.tasks.answers.read_answers`; instead of `answers`."""
+    labels_file: str | None = None
+    """File of the names, see `ofa.tasks.answers.read_answers`; instead of `labels`."""
     augment: bool = True
     """Training pictures are cut, mirrored, distorted and partly erased."""
     erase_ratio: float = 0.25
@@ -37,8 +37,8 @@ class ImageClassifySettings(ImageSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.answers is not None and self.answers_file is not None:
-            raise OFAError("set answers or answers_file, not both")
+        if self.labels is not None and self.labels_file is not None:
+            raise OFAError("set labels or labels_file, not both")
 
 
 @register
@@ -54,12 +54,10 @@ class ImageClassify(ImageTask):
 
     def __init__(self, settings: ImageClassifySettings | None = None):
         super().__init__(settings)
-        answers = self.settings.answers
-        if self.settings.answers_file is not None:
-            answers = read_answers(self.settings.answers_file)
-        self.space = None
-        if answers is not None:
-            self.space = AnswerSpace(answers, [self.encode(f" {answer}") for answer in answers])
+        labels = self.settings.labels
+        if self.settings.labels_file is not None:
+            labels = read_answers(self.settings.labels_file)
+        self.space = None if labels is None else AnswerSpace(labels, [self.encode(f" {label}") for label in labels])
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
         label = row.get("label", "")

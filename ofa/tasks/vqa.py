@@ -58,9 +58,7 @@ class Vqa(ImageTask):
         answers = self.settings.answers
         if self.settings.answers_file is not None:
             answers = read_answers(self.settings.answers_file)
-        self.space = None
-        if answers is not None:
-            self.space = AnswerSpace(answers, [self.encode(f" {answer}") for answer in answers])
+        self.space = None if answers is None else AnswerSpace(answers, [self.encode(f" {text}") for text in answers])
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
         confidences = parse_answers(row.get("answers", ""))

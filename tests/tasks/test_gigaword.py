@@ -6,7 +6,7 @@ import torch
 
 from ofa.tasks import Prediction, create
 
-COLUMNS = ("text", "summary")
+COLUMNS = ("source", "target")
 
 
 def test_samples_equal_the_original_but_for_the_noise(recorded, rows):
@@ -22,7 +22,7 @@ def test_samples_equal_the_original_but_for_the_noise(recorded, rows):
 
 def test_noise_touches_the_decoders_input_alone_and_only_in_training(rows):
     task, row = create("gigaword", {"noise_ratio": 0.2}), dict(rows("gigaword", COLUMNS)[0])
-    row["summary"] = "word " * 60
+    row["target"] = "word " * 60
     clean = task.sample(row, False, random.Random(0))
     assert clean.previous[1:].tolist() == clean.target[:-1].tolist()
     changed = []
@@ -35,7 +35,7 @@ def test_noise_touches_the_decoders_input_alone_and_only_in_training(rows):
 
 
 def test_long_articles_are_cut(rows):
-    row = {"text": "unbelievably " * 600, "summary": "x"}
+    row = {"source": "unbelievably " * 600, "target": "x"}
     assert len(create("gigaword").sample(row, False, random.Random(0)).source) == 514
 
 

@@ -21,7 +21,7 @@ def names(recorded):
 def test_samples_equal_the_original(recorded, rows, names):
     run = "image_classify_val_480"
     task, table = (
-        create("image_classify", recorded[run]["kwargs"] | {"answers": names}),
+        create("image_classify", recorded[run]["kwargs"] | {"labels": names}),
         rows("image_classify", COLUMNS),
     )
     for i, theirs in enumerate(recorded[run]["samples"]):
@@ -31,7 +31,7 @@ def test_samples_equal_the_original(recorded, rows, names):
 
 
 def test_training_pictures_are_augmented_and_reproducible(rows, names):
-    task = create("image_classify", {"answers": names, "patch_image_size": 64})
+    task = create("image_classify", {"labels": names, "patch_image_size": 64})
     row = rows("image_classify", COLUMNS)[0]
     first, again, other = (task.sample(row, True, random.Random(seed)).image for seed in (1, 1, 2))
     assert first.shape == (3, 64, 64) and first.dtype == torch.uint8
