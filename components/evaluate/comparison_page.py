@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.compare import Comparison
-from components.evaluate.gallery import Album, is_box, reference_texts
+from components.evaluate.gallery import Album, drawn, is_box, reference_texts
 from components.evaluate.record import load
 from components.evaluate.report import render
 from ofa.data.files import atomic_write
@@ -39,8 +39,8 @@ def write_comparison(comparison: Comparison, folder: str, out: str | Path) -> No
 def _card(row: dict[str, Any], album: Album, asked: bool) -> dict[str, Any]:
     shown = album.picture(row["row"])
     boxed = is_box(row["b"]["prediction"])
-    boxes = [("other", row["a"]["prediction"]), ("predicted", row["b"]["prediction"])] if boxed else []
-    boxes += [("reference", box) for box in row["references"] if boxed and is_box(box)]
+    boxes = drawn("other", row["a"]["prediction"]) + drawn("predicted", row["b"]["prediction"])
+    boxes += drawn("reference", *row["references"]) if boxed else []
     return shown | {
         "prompt": (row.get("text") or row["prompt"]) if asked else "",
         "boxes": boxes,

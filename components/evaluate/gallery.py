@@ -59,8 +59,8 @@ def choose(rows: Sequence[Row], metric: str, count: int, seed: int = 0) -> dict[
 def card(row: Row, album: Album, metric: str, asked: bool = True) -> dict[str, Any]:
     """What a page shows of a prediction; without its prompt where all rows have the same (`asked` false)."""
     shown = album.picture(row["row"])
-    boxes = [("reference", box) for box in row["references"] if is_box(box)] if "size" in row else []
-    predicted = [("predicted", row["prediction"])] if "size" in row and is_box(row["prediction"]) else []
+    boxes = drawn("reference", *row["references"]) if "size" in row else []
+    predicted = drawn("predicted", row["prediction"]) if "size" in row else []
     return shown | {
         "id": row["uniq_id"],
         "prompt": (row.get("text") or row["prompt"]) if asked else "",
@@ -77,6 +77,11 @@ def reference_texts(references: Any) -> list[str]:
     if isinstance(references, Mapping):
         return [f"{answer} ({confidence:g})" for answer, confidence in references.items()]
     return [str(reference) for reference in references] if isinstance(references, list) else [str(references)]
+
+
+def drawn(kind: str, *values: Any) -> list[tuple[str, list[float]]]:
+    """The boxes among the values, as (kind, [left, top, right, bottom]); corners that a model swapped are put right."""
+    return [(kind, [min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]), max(v[1], v[3])]) for v in values if is_box(v)]
 
 
 def is_box(value: Any) -> bool:

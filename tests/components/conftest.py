@@ -1,10 +1,86 @@
-"""Fixtures for the steps that read evaluations."""
+"""A small network, tables for it, and evaluations as they stand on disk."""
 
+import io
 import json
+import random
 
 import pytest
+import torch
+from PIL import Image, ImageDraw
 
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Speed
+from ofa.checkpoint import save_folder
+from ofa.data import TABLES, TableWriter
+from ofa.data.images import encode_base64
+from ofa.model import OFAConfig, OFAModel
+from ofa.tasks import create
+from ofa.tasks.store import save_tasks
+from ofa.text import Tokenizer
+
+SETTINGS = {"patch_image_size": 64}
+WORDS = "a the red green blue square circle is on of yes no 1 2 left right"
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory):
+    """A function from a seed to the folder of a small random network that may say `WORDS` and boxes."""
+    folder = tmp_path_factory.mktemp("networks")
+    tokens = Tokenizer.english()
+    words = {token for word in WORDS.split() for token in tokens.encode(f" {word}")}
+    allowed = sorted({0, 1, 2, 3} | words | {tokens.bin(n) for n in range(0, 126, 5)})
+
+    def make(seed=0):
+        path = folder / str(seed)
+        if not path.exists():
+            torch.manual_seed(seed)
+            net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, output_ids=tuple(allowed)))
+            save_folder(path, net)
+            save_tasks(path, {name: create(name, SETTINGS) for name in ("caption", "refcoco", "vqa")})
+        return str(path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """A function from a number to the bytes of a PNG that differs with it."""
+
+    def make(number):
+        rng = random.Random(number)
+        image = Image.new("RGB", (80, 60), rng.choice(["red", "green", "blue"]))
+        x, y = rng.randrange(40), rng.randrange(30)
+        ImageDraw.Draw(image).rectangle((x, y, x + 20, y + 20), "white")
+        content = io.BytesIO()
+        image.save(content, "PNG")
+        return content.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_table(tmp_path_factory, picture):
+    """A function that writes a table of a kind; rows give what is special, the rest is filled in."""
+
+    def write(kind, rows):
+        path = tmp_path_factory.mktemp("table") / f"{kind}.tsv"
+        with TableWriter(path, TABLES[kind]) as writer:
+            for number, row in enumerate(rows):
+                image = str(row.get("image_id", number))
+                filled = {
+                    "uniq_id": str(number),
+                    "image_id": image,
+                    "caption": "a red square",
+                    "objects": "",
+                    "text": "the square",
+                    "box": "5,5,45,45",
+                    "question": "Is it red?",
+                    "answers": "1.0|!+yes&&0.3|!+no",
+                    "image": encode_base64(picture(image)),
+                } | row
+                writer.write({column: filled[column] for column in TABLES[kind]})
+        return str(path)
+
+    return write
 
 
 @pytest.fixture

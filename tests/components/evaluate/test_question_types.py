@@ -1,0 +1,38 @@
+"""VQA's types of questions and answers."""
+
+import pytest
+
+from components.evaluate.question_types import OTHER, QUESTION_TYPES, answer_type, question_type
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("What color is the cat?", "what color is the"),
+        ("what color is her hat", "what color is"),
+        ("How many people are in the room?", "how many people are in"),
+        ("How many?", "how many"),
+        ("Is there a dog left of the cat?", "is there a"),
+        ("Isn't it?", OTHER),
+        ("", OTHER),
+    ],
+)
+def test_the_longest_beginning_counts(question, kind):
+    assert question_type(question) == kind
+
+
+def test_there_are_as_many_as_in_vqa():
+    assert len(QUESTION_TYPES) == 64
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ({"yes": 1.0, "maybe": 0.3}, "yes/no"),
+        ({"2": 0.9, "two dogs": 0.6}, "number"),
+        ({"2.5": 1.0}, "number"),
+        ({"yes": 0.3, "red": 1.0}, "other"),
+    ],
+)
+def test_the_usual_answer_decides(answers, kind):
+    assert answer_type(answers) == kind

@@ -1,0 +1,164 @@
+"""The report: complete, safe, and without any outside file."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from components.evaluate.charts import line_chart
+from components.evaluate.compare import compare
+from components.evaluate.comparison_page import write_comparison
+from components.evaluate.evaluate import evaluate
+from components.evaluate.record import PREDICTIONS, load_predictions
+from components.evaluate.report import report
+from ofa.errors import OFAError
+
+QUICK = {"latency_samples": 1, "resamples": 200, "params": None, "skip": ["METEOR"]}
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed, and collects what they refer to."""
+
+    VOID = {"meta", "img", "br", "line", "rect", "link", "input"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.references, self.tags = [], [], []
+        self.feed(text)
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.references += [value for name, value in attributes if name in ("src", "href", "data")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, network, write_table):
+    """Evaluations of grounding and of captions that hold HTML."""
+    folder = tmp_path_factory.mktemp("finished")
+    boxes = write_table("refcoco", [{"text": "a <b>square</b>"}] * 5)
+    evaluate("refcoco", network(), boxes, str(folder / "refcoco"), train_table=boxes, **QUICK)
+    captions = write_table("caption", [{"image_id": str(i), "caption": "<script>alert(1)</script>"} for i in range(4)])
+    evaluate("caption", network(), captions, str(folder / "caption"), train_table=captions, **QUICK)
+    return folder
+
+
+@pytest.fixture
+def evaluations(tmp_path, finished):
+    """A copy of them to change."""
+    return shutil.copytree(finished, tmp_path / "evaluations")
+
+
+def test_the_page_stands_alone(tmp_path, evaluations):
+    report(str(evaluations), str(tmp_path / "report.html"))
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    outside = [r for r in page.references if not r.startswith(("data:image/jpeg;base64,", "#"))]
+    assert not outside and "url(" not in text and "@import" not in text
+    assert page.tags.count("img") == 3 * 5 + 3 * 4, "best, worst and random of each task"
+    assert "script" not in page.tags and "&lt;script&gt;alert(1)" in text and "b" not in page.tags[:5]
+    anchors = {r[1:] for r in page.references if r.startswith("#")}
+    assert anchors <= set(re.findall(r'id="([^"]+)"', text))
+
+
+def test_boxes_are_drawn_where_they_are(tmp_path, evaluations):
+    report(str(evaluations), str(tmp_path / "report.html"), pictures=1)
+    text = (tmp_path / "report.html").read_text()
+    assert 'viewBox="0 0 80 60"' in text
+    assert re.search(r'<rect class="reference" x="5.0" y="5.0" width="40.0" height="40.0"', text)
+    assert 'class="predicted"' in text
+
+
+def test_all_forms_say_the_same(tmp_path, evaluations):
+    report(str(evaluations), str(tmp_path / "report.html"), title="Release 7")
+    numbers = json.loads((tmp_path / "report.json").read_text())["tasks"]["refcoco"]
+    page, markdown = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+    assert "<h1>Release 7</h1>" in page and markdown.startswith("# Release 7\n")
+    score, trivial = f"{numbers['score']:.3f}", f"{numbers['baseline']['constant_box']['Acc@0.5']:.3f}"
+    assert f"| refcoco | Acc@0.5 | **{score}** |" in markdown and f"| {trivial} | 5 |" in markdown
+    assert f"<strong>{score}</strong>" in page
+    for metric, value in numbers["scores"].items():
+        assert f"| {metric} | {value:.3f} |" in markdown
+
+
+def test_gate_curves_and_lineage_are_shown(tmp_path, evaluations):
+    gate = {
+        "decision": "reject",
+        "reason": "1 of 1 rules are not met.",
+        "champion": {"refcoco": "c"},
+        "champion_version": "3",
+        "findings": [{"passed": False, "task": "refcoco", "rule": "floor", "why": "too <low>"}],
+    }
+    (tmp_path / "gate.json").write_text(json.dumps(gate))
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain" / "history.csv").write_text("step,loss,samples_per_second\n10,2.5,9\n20,1.5,9\n30,nan,9\n")
+    out = tmp_path / "report.html"
+    report(str(evaluations), str(out), gate=str(tmp_path / "gate.json"), training=[str(tmp_path / "pretrain")])
+    text = out.read_text()
+    Page(text)
+    assert "reject" in text and "too &lt;low&gt;" in text and "champion version 3" in text
+    assert text.count("<polyline") == 1 and "pretrain loss" in text
+    record = json.loads((evaluations / "refcoco" / "evaluation.json").read_text())
+    assert record["lineage"]["checkpoint_sha256"] in text and record["lineage"]["table_sha256"] in text
+    assert "**fail** | refcoco | floor | too <low>" in (tmp_path / "report.md").read_text()
+
+
+def test_without_the_table_there_are_numbers_and_texts(tmp_path, evaluations):
+    for task in ("caption", "refcoco"):
+        record = json.loads((evaluations / task / "evaluation.json").read_text())
+        record["lineage"]["table"] = [str(tmp_path / "gone.tsv")]
+        (evaluations / task / "evaluation.json").write_text(json.dumps(record))
+    report(str(evaluations), str(tmp_path / "report.html"))
+    assert "img" not in Page((tmp_path / "report.html").read_text()).tags
+
+
+def test_a_comparison_is_a_page_too(tmp_path, evaluations):
+    first, second = evaluations / "refcoco", tmp_path / "second"
+    shutil.copytree(first, second)
+    rows = load_predictions(second)
+    for row in rows[:2]:
+        row["prediction"], row["measures"]["IoU"] = [5, 5, 45, 40], 0.875
+    (second / PREDICTIONS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = compare(str(first), str(second), metric="IoU")
+    write_comparison(found, str(second), tmp_path / "comparison.html")
+    text = (tmp_path / "comparison.html").read_text()
+    page = Page(text)
+    assert page.tags.count("figure") == page.tags.count("img") == found.wins == 2
+    assert text.count('class="other"') == text.count('class="predicted"') == 2
+    assert all(reference.startswith("data:") for reference in page.references)
+
+
+def test_a_box_with_swapped_corners_is_drawn(tmp_path, evaluations):
+    rows = load_predictions(evaluations / "refcoco")
+    for row in rows:
+        row["prediction"] = [40, 30, 10, 20]
+    (evaluations / "refcoco" / PREDICTIONS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report(str(evaluations), str(tmp_path / "report.html"))
+    assert '<rect class="predicted" x="10" y="20" width="30" height="10"' in (tmp_path / "report.html").read_text()
+
+
+def test_no_evaluation_is_named(tmp_path):
+    with pytest.raises(OFAError, match="no evaluation below this folder"):
+        report(str(tmp_path), str(tmp_path / "report.html"))
+
+
+def test_a_chart_spans_its_values():
+    svg = line_chart([0, 10, 20], [0.0, 5.0, 10.0], "loss")
+    points = [tuple(map(float, p.split(","))) for p in re.search(r'points="([^"]+)"', svg)[1].split()]
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert x0 < x1 < x2 and y0 > y1 > y2
+    assert (x1, y1) == pytest.approx(((x0 + x2) / 2, (y0 + y2) / 2), abs=0.1)
+    assert "no values" in line_chart([0], [float("nan")], "loss")
+    assert "<polyline" in line_chart([5], [1.0], "loss"), "one point or a flat line is no error"
