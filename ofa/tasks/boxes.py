@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import FloatTensor
@@ -110,11 +111,11 @@ def parse_box(text: str) -> FloatTensor:
         OFAError: these are not four numbers, or the box is empty.
     """
     try:
-        box = torch.tensor([float(part) for part in text.strip().split(",")])
-    except ValueError as error:
-        raise OFAError(f"box {text!r} must be four numbers x0,y0,x1,y1 in pixels") from error
-    if len(box) != 4 or not box.isfinite().all():
+        corners = [float(part) for part in text.strip().split(",")]
+    except ValueError:
+        corners = []
+    if len(corners) != 4 or not all(map(isfinite, corners)):
         raise OFAError(f"box {text!r} must be four numbers x0,y0,x1,y1 in pixels")
-    if box[2] <= box[0] or box[3] <= box[1]:
+    if corners[2] <= corners[0] or corners[3] <= corners[1]:
         raise OFAError(f"box {text!r} is empty: x1 must be larger than x0, and y1 than y0")
-    return box
+    return torch.tensor(corners)
