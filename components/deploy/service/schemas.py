@@ -1,0 +1,96 @@
+"""The JSON of the API as the documentation shows it."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.deploy.service.operations import Operation
+from components.deploy.service.settings import Limits
+
+
+class Problem(BaseModel):
+    """Why a request was not answered."""
+
+    error: str = Field(description="what is wrong and what to do, in a sentence")
+    code: str = Field(description="the same for programs, such as bad_image or busy")
+    request_id: str = Field(description="names the request in the service's log")
+
+
+class ModelName(BaseModel):
+    """Which model answered."""
+
+    name: str
+    version: str
+    source: str
+
+
+class Result(BaseModel):
+    """The answer to one item; further fields depend on the operation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    score: float = Field(description="log-probability as the search ranks it; exp(score) lies in 0..1")
+    width: int = Field(description="of the upright picture, in pixels; boxes refer to them")
+    height: int
+    alternatives: list[dict[str, Any]] = Field(description="other answers with their scores, best first")
+
+
+class Results(BaseModel):
+    """The answers to a request's items, in their order."""
+
+    results: list[Result]
+    model: ModelName
+    milliseconds: float = Field(description="time from the request's first byte to its answer")
+    request_id: str
+
+
+class Task(BaseModel):
+    """One operation of the model."""
+
+    name: str
+    task: str
+    summary: str
+    text: str | None = Field(description="name of the request's text field, if there is one")
+    metric: str | None = None
+    score: float | None = Field(None, description="of the evaluation that the release was judged by")
+    interval: tuple[float, float] | None = Field(None, description="95 % confidence interval of the score")
+
+
+class Description(BaseModel):
+    """The model of the moment, and what may be sent to it."""
+
+    name: str
+    version: str
+    source: str
+    loaded: str
+    report: str | None = Field(description="web address of this version in the registry")
+    operations: list[Task]
+    limits: dict[str, int]
+
+
+def request_body(operation: Operation, limits: Limits) -> dict[str, Any]:
+    """The OpenAPI description of an operation's request, as a form and as JSON."""
+    many = f"or a list of up to {limits.items}"
+    text = {"type": "string", "maxLength": limits.text_characters}
+    form: dict[str, Any] = {
+        "image": {"type": "string", "format": "binary", "description": f"JPEG, PNG or WebP file; up to {limits.items}"}
+    }
+    image = {"type": "string", "description": f"JPEG, PNG or WebP in base64 or as a data URL; {many}"}
+    body: dict[str, Any] = {"image": image}
+    if operation.text is not None:
+        field = text | {"description": f"{operation.text_help} {many.capitalize()}.", "example": operation.example}
+        form[operation.text] = body[operation.text] = field
+    if operation.limit is not None:
+        field = {
+            "type": "array",
+            "items": text,
+            "maxItems": limits.candidates,
+            "description": "The only answers that are possible. Leave it out for the model's own.",
+        }
+        form["candidates"] = body["candidates"] = field
+    required = ["image"] + ([operation.text] if operation.text else [])
+    content = {
+        "multipart/form-data": {"schema": {"type": "object", "properties": form, "required": required}},
+        "application/json": {"schema": {"type": "object", "properties": body, "required": required}},
+    }
+    return {"requestBody": {"required": True, "content": content}}
