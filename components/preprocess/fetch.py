@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.preprocess.folders import replace_folder, staging_folder
+from components.preprocess.layout import RawData
 from components.preprocess.manifest import BUILT_IN, NAME, Manifest, describe
 from components.preprocess.transfer import JOURNAL, fingerprint, listing, transfer
 from ofa import settings
@@ -76,4 +77,5 @@ def _make_scenes(staging: Path, scenes: Mapping[str, Any], license: str) -> Mani
 
 def _manifest(staging: Path, paths: list[str], source: str, version: dict[str, Any], license: str) -> Manifest:
     terms = sorted(path for path in paths if "license" in path.lower())
-    return Manifest(source, version, license or ", ".join(terms), {}, describe(staging, paths))
+    counts = RawData(staging).count()
+    return Manifest(source, version, license or ", ".join(terms), counts, describe(staging, paths))

@@ -136,6 +136,18 @@ class RawData:
                 pictures.setdefault(table.split, set()).update(row["image_path"] for row in table.rows())
         return pictures
 
+    def count(self) -> dict[str, dict[str, int]]:
+        """By split: how many pictures are shown, and the rows of each table that tasks use ("caption", "vqa_zh")."""
+        counts: dict[str, dict[str, int]] = {}
+        pictures: dict[str, set[str]] = {}
+        for table in self.tables.values():
+            if table.kind in (*MEASURED, "detection"):
+                name = table.name.replace(f"_{table.split}", "", 1)
+                paths = [row["image_path"] for row in table.rows()]
+                counts.setdefault(table.split, {})[name] = len(paths)
+                pictures.setdefault(table.split, set()).update(paths)
+        return {split: {"pictures": len(pictures[split]), **tables} for split, tables in counts.items()}
+
     def _find(self, patterns: Sequence[str]) -> list[_File]:
         found = []
         for name in self._names:

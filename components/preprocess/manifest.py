@@ -32,7 +32,7 @@ class Manifest:
     license: str
     """The terms of the data: a name, or the license files in the folder."""
     splits: dict[str, dict[str, int]]
-    """Per split: how many images, captions, expressions, questions."""
+    """Per split: how many pictures, and rows of each table (see `RawData.count`)."""
     files: dict[str, dict]
     """Per file, by its path in the folder: `bytes` and `sha256`."""
 

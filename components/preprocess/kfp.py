@@ -1,0 +1,82 @@
+"""The data steps as KFP components: each calls the step of the same name from the package in its image."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+def fetch_data(
+    raw: dsl.Output[dsl.Dataset],
+    source: str = "scenes",
+    scenes: dict = {},  # noqa: B006: KFP reads the default from the signature
+    license: str = "",
+):
+    """Get raw data: the built-in pictures, or real data in the layout of COCO from a folder or an address.
+
+    Args:
+        raw: Folder of raw data with a manifest of its files.
+        source: "scenes" for the built-in pictures; otherwise folders, archives or addresses, separated by spaces.
+        scenes: What to change about the built-in pictures, for example {"train": 1000}.
+        license: Terms of the data; by default the license files that come with them.
+    """
+    from components.preprocess.fetch import fetch
+
+    manifest = fetch(raw.path, source.split(), scenes, license)
+    raw.metadata.update(source=manifest.source, license=manifest.license, bytes=manifest.bytes)
+
+
+@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+def validate_data(
+    raw: dsl.Input[dsl.Dataset],
+    validated: dsl.Output[dsl.Dataset],
+    image_rate: float = 0.1,
+    max_bad_rows: int = 0,
+):
+    """Check raw data against the suites of expectations; the pipeline stops here when they do not pass.
+
+    Args:
+        raw: Folder of raw data.
+        validated: Folder with the report, the Data Docs and the rejected rows.
+        image_rate: Share of the pictures that are decoded whole, 0 to 1.
+        max_bad_rows: How many rows may be put aside before it stops.
+    """
+    from components.preprocess.validate import validate
+
+    report = validate(validated.path, raw=raw.path, image_rate=image_rate, max_bad_rows=max_bad_rows)
+    validated.metadata.update(rejected_rows=report["rejected"]["rows"])
+
+
+@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+def build_tables(
+    raw: dsl.Input[dsl.Dataset],
+    validated: dsl.Input[dsl.Dataset],
+    tables: dsl.Output[dsl.Dataset],
+    settings: dict = {},  # noqa: B006: KFP reads the default from the signature
+):
+    """Build the TSV tables of training and evaluation.
+
+    Args:
+        raw: Folder of raw data.
+        validated: What validation made of it; its rejected rows are left out.
+        tables: Folder of the tables, their statistics, the list of answers and the negatives.
+        settings: Arguments of `components.preprocess.tables.tables`, for example {"captions_per_image": 2}.
+    """
+    from components.preprocess.tables import tables as build
+
+    statistics = build(tables.path, raw.path, validated.path, **settings)
+    tables.metadata.update(tables=len(statistics["tables"]), rejected_rows=statistics["rejected_rows"])
+
+
+@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+def describe_tables(tables: dsl.Input[dsl.Dataset], page: dsl.Output[dsl.HTML], examples: int = 6):
+    """Show what is in the tables: distributions and examples.
+
+    Args:
+        tables: Folder of tables.
+        page: The page, in one file.
+        examples: Rows of each table to show.
+    """
+    from components.preprocess.stats import stats
+
+    stats(tables.path, page.path, examples)
