@@ -44,8 +44,12 @@ class _Steps(Dataset):
     def __init__(self, make: Callable[[int], Batch]):
         self.make = make
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.make(step)
+    def __getitem__(self, step: int) -> Batch | OFAError:
+        try:
+            return self.make(step)
+        except OFAError as error:
+            # Raised in a worker, it would reach the user wrapped in the worker's traceback.
+            return error
 
 
 class _Order(Sampler):
@@ -83,4 +87,7 @@ def prefetch(
         prefetch_factor=ahead if workers else None,
         pin_memory=pin,
     )
-    yield from loader
+    for batch in loader:
+        if isinstance(batch, OFAError):
+            raise batch
+        yield batch

@@ -149,10 +149,12 @@ def test_too_many_bad_rows_stop_the_run(tmp_path):
         take(stream, 20)
 
 
-def test_a_table_of_bad_rows_ends(tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_table_of_bad_rows_ends_with_one_line(tmp_path, workers):
     rows = table(tmp_path / "a.tsv", 3, bad=range(3))
-    with pytest.raises(OFAError, match="are bad"):
-        take(Stream([Source(table=rows, task=Echo())], batch_size=2, max_bad_rows=100), 1)
+    with pytest.raises(OFAError, match="are bad") as caught:
+        take(Stream([Source(table=rows, task=Echo())], batch_size=2, max_bad_rows=100, workers=workers), 1)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
