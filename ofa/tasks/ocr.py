@@ -97,7 +97,7 @@ def fit(picture: Image, size: int, is_document: bool, rng: random.Random | None)
     free = size - pixels.shape[0], size - pixels.shape[1]
     if min(free) < 0:
         raise OFAError(f"patch_image_size {size} is too small for text: set at least {4 * SMALLEST_SIDE}")
-    before = [rng.randint(0, room) if rng else room // 2 for room in free]
+    before = [rng.randint(0, room) if rng and room else room // 2 for room in free]
     around = [(start, room - start) for start, room in zip(before, free, strict=True)]
     return torch.from_numpy(np.pad(pixels, [*around, (0, 0)], mode="edge")).permute(2, 0, 1)
 

@@ -5,6 +5,7 @@ import random
 
 import pytest
 import torch
+from PIL import Image
 
 from ofa.data.batch import collate
 from ofa.errors import OFAError
@@ -92,7 +93,8 @@ def test_ratios(table, negatives):
 
     def count(**changes) -> tuple[int, int, int]:
         task = create("vision_language", settings | changes)
-        rows = (table[0], table[3], table[4])
+        answers = {0: "", 3: "1|!+2", 4: "1,1,20,20"}
+        rows = [dict(table[i]) | {"image": Image.new("RGB", (64, 64)), "answers": answers[i]} for i in answers]
         truths = [s.reference for i in range(200) for row in rows for s in task.sample(row, True, random.Random(i))]
         matching = [truth.value for truth in truths if truth.kind == "matching"]
         return len(matching), matching.count("yes"), sum(truth.kind == "region_caption" for truth in truths)
