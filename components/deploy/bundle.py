@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,13 @@ class Bundle:
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
-def bundle(evaluations: str, out: str) -> Bundle:
+def bundle(evaluations: str | Sequence[str], out: str, checkpoints: Sequence[str] = ()) -> Bundle:
     """Collect the evaluated checkpoints and their evaluations in a new folder `out`.
 
     Args:
-        evaluations: folder with an evaluation folder a task; each names its checkpoint.
+        evaluations: folder with an evaluation folder a task, or those folders; each names its checkpoint.
         out: the bundle; one that is there already is replaced when the new one is whole.
+        checkpoints: where the checkpoints are, if not where they were evaluated; known by their hashes.
 
     Raises:
         OFAError: a checkpoint is missing or changed after it was evaluated, or `out` is something else than a bundle.
@@ -78,9 +80,10 @@ def bundle(evaluations: str, out: str) -> Bundle:
     found = {task: (folder, load(folder)) for task, folder in find(evaluations).items()}
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
+    places = {checkpoint_hash(path)[0]: Path(path) for path in checkpoints}
     members = {}
     for task, (folder, evaluation) in found.items():
-        _checkpoint(evaluation, staging / task)
+        _checkpoint(evaluation, places, staging / task)
         (staging / EVALUATIONS / task).mkdir(parents=True)
         for name in (RECORD, PREDICTIONS):
             shutil.copyfile(folder / name, staging / EVALUATIONS / task / name)
@@ -117,10 +120,10 @@ def load_bundle(folder: str | Path) -> Bundle:
     return build(Bundle, values | {"tasks": members}, str(path))
 
 
-def _checkpoint(evaluation: Evaluation, out: Path) -> None:
+def _checkpoint(evaluation: Evaluation, places: Mapping[str, Path], out: Path) -> None:
     """Put the evaluated network, with the settings of its task, into `out`."""
     origin = evaluation.lineage
-    source = Path(origin.checkpoint)
+    source = places.get(origin.checkpoint_sha256, Path(origin.checkpoint))
     if checkpoint_hash(source)[0] != origin.checkpoint_sha256:
         raise OFAError(
             f"{source}: the checkpoint changed after it was evaluated for {evaluation.task}; evaluate it again"

@@ -1,6 +1,7 @@
 """The champion's evaluations on the challenger's data: kept ones where the data are the same, else made anew."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,14 @@ class Champion:
     """Tasks of the challenger that it does not do."""
 
 
-def fetch_champion(store: Registry, challenger: str, work: str, batch_size: int = 16) -> Champion | None:
+def fetch_champion(
+    store: Registry, challenger: str | Sequence[str], work: str, batch_size: int = 16
+) -> Champion | None:
     """Get the champion's evaluations; None when there is no champion.
 
     Args:
         store: the registry.
-        challenger: folder of the challenger's evaluations, a folder a task.
+        challenger: folder of the challenger's evaluations, a folder a task, or those folders.
         work: folder for what is fetched; made anew.
         batch_size: rows predicted together where the champion is evaluated again.
 

@@ -1,5 +1,7 @@
 """The gate step: challenger against champion, with the decision written down."""
 
+from collections.abc import Sequence
+
 from components.deploy.champion import fetch_champion
 from components.deploy.decision import Decision
 from components.deploy.judge import judge, undecided
@@ -9,7 +11,7 @@ from ofa.errors import OFAError
 
 
 def gate(
-    evaluations: str,
+    evaluations: str | Sequence[str],
     out: str,
     params: str = "params.yaml",
     champion: str | None = None,
@@ -23,7 +25,7 @@ def gate(
     the champion's own checkpoint, where the evaluation data changed since.
 
     Args:
-        evaluations: folder with an evaluation folder a task.
+        evaluations: folder with an evaluation folder a task, or those folders.
         out: the decision as JSON; the same as Markdown is written beside it.
         params: file with the policy in its section `gate`.
         champion: folder of the champion's evaluations; instead of the registry.

@@ -4,7 +4,7 @@ This reads evaluations (`components.evaluate.record`) and a policy, and knows ne
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from components.deploy.decision import PROMOTE, REJECT, UNDECIDED, Decision, Finding
@@ -15,16 +15,16 @@ from ofa.errors import OFAError
 
 
 def judge(
-    challenger: str,
+    challenger: str | Sequence[str],
     policy: GatePolicy,
-    champion: str | None = None,
+    champion: str | Sequence[str] | None = None,
     champion_version: str | None = None,
     new_tasks: Collection[str] = (),
 ) -> Decision:
     """Decide whether the challenger may replace the champion.
 
     Args:
-        challenger: folder with an evaluation folder a task.
+        challenger: folder with an evaluation folder a task, or those folders.
         policy: the rules.
         champion: the same of the champion, on the same data; None when there is no champion yet.
         champion_version: version of the champion in the registry, kept in the decision.
@@ -68,8 +68,8 @@ def undecided(reason: str, policy: GatePolicy, champion_version: str | None = No
 _Loaded = dict[str, tuple[Path, Evaluation]]
 
 
-def _load(folder: str) -> _Loaded:
-    return {task: (path, load(path)) for task, path in find(folder).items()}
+def _load(evaluations: str | Sequence[str]) -> _Loaded:
+    return {task: (path, load(path)) for task, path in find(evaluations).items()}
 
 
 def _conclude(findings: list[Finding]) -> tuple[str, str]:

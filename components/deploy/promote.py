@@ -1,6 +1,8 @@
 """Promotion: a bundle becomes a version of the registered model, and, if the gate let it pass, the champion."""
 
+import dataclasses
 import io
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from components.deploy.bundle import EVALUATIONS, Bundle, load_bundle
 from components.deploy.decision import PROMOTE, Decision, load_decision
 from components.deploy.registry import CHALLENGER, CHAMPION, DEFAULT_URI, MODEL, PREVIOUS, Registry
 from components.evaluate.record import load
+from ofa.data.files import atomic_write
 from ofa.data.images import encode_base64
 from ofa.errors import OFAError
 
@@ -58,6 +61,7 @@ def promote(
     name: str = MODEL,
     attachments: Sequence[str] = (),
     pipeline_run: str = "",
+    out: str | None = None,
 ) -> Promotion:
     """Register a bundle and make it the champion if the gate's decision allows it.
 
@@ -71,6 +75,7 @@ def promote(
         name: of the registered model.
         attachments: files to keep with the version's run, such as the report page.
         pipeline_run: id of the pipeline run that this is part of, kept as a tag.
+        out: file for what was done, as JSON; None for none.
 
     Raises:
         OFAError: the decision is about other checkpoints.
@@ -82,14 +87,12 @@ def promote(
     store = Registry(registry, name)
     version = register(bundle, store, [decision, *attachments], pipeline_run)
     store.tag(version, {"gate": verdict.decision, "gate_reason": verdict.reason[:5000]})
-    champion = store.alias(CHAMPION)
-    if champion is not None and champion.number == version:
-        return Promotion(version, True, None)
-    store.set_alias(CHALLENGER, version)
-    if verdict.decision != PROMOTE:
-        return Promotion(version, False, None)
-    previous = _replace_champion(store, version, verdict.champion_version)
-    return Promotion(version, True, previous)
+    done = _move_aliases(store, version, verdict)
+    if out is not None:
+        with atomic_write(out) as file:
+            json.dump(dataclasses.asdict(done), file, indent=2)
+            file.write("\n")
+    return done
 
 
 def register(bundle: str, store: Registry, attachments: Sequence[str] = (), pipeline_run: str = "") -> str:
@@ -149,6 +152,16 @@ def _refuse_other_checkpoints(content: Bundle, verdict: Decision, bundle: str, d
     unjudged = sorted(set(inside) - set(verdict.challenger))
     if verdict.decision == PROMOTE and unjudged:
         raise OFAError(f"{decision} has no rules for {', '.join(unjudged)} in {bundle}; add them to the gate's policy")
+
+
+def _move_aliases(store: Registry, version: str, verdict: Decision) -> Promotion:
+    champion, previous = store.alias(CHAMPION), store.alias(PREVIOUS)
+    if champion is not None and champion.number == version:
+        return Promotion(version, True, previous and previous.number)
+    store.set_alias(CHALLENGER, version)
+    if verdict.decision != PROMOTE:
+        return Promotion(version, False, None)
+    return Promotion(version, True, _replace_champion(store, version, verdict.champion_version))
 
 
 def _replace_champion(store: Registry, version: str, expected: str | None) -> str | None:

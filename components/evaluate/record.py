@@ -5,7 +5,7 @@ Report, comparison, gate and registry read these two files and nothing else.
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,22 +120,27 @@ def load(folder: str | Path) -> Evaluation:
     return build(Evaluation, load_json(path, "an evaluation folder, as `ofa evaluate run` makes it"), str(path))
 
 
-def find(folder: str | Path) -> dict[str, Path]:
-    """Evaluation folders below `folder` by task.
+def find(evaluations: str | Path | Sequence[str | Path]) -> dict[str, Path]:
+    """Evaluation folders by task.
+
+    Args:
+        evaluations: the folder that holds them, or a list of them.
 
     Raises:
         OFAError: there is none, or there are two of one task.
     """
+    if isinstance(evaluations, str | Path):
+        folders = [path.parent for path in sorted(Path(evaluations).glob(f"*/{RECORD}"))]
+        if not folders:
+            raise OFAError(f"{evaluations}: no evaluation below this folder (expected <task>/{RECORD})")
+    else:
+        folders = [Path(folder) for folder in evaluations]
     found: dict[str, Path] = {}
-    for path in sorted(Path(folder).glob(f"*/{RECORD}")):
-        task = load(path.parent).task
+    for folder in folders:
+        task = load(folder).task
         if task in found:
-            raise OFAError(
-                f"{folder}: {found[task].name} and {path.parent.name} both evaluate {task}; keep one of them"
-            )
-        found[task] = path.parent
-    if not found:
-        raise OFAError(f"{folder}: no evaluation below this folder (expected <task>/{RECORD}); run `ofa evaluate run`")
+            raise OFAError(f"{found[task]} and {folder} both evaluate {task}; keep one of them")
+        found[task] = folder
     return found
 
 

@@ -19,7 +19,7 @@ _UNPLOTTED = {
 
 
 def report(
-    evaluations: str,
+    evaluations: str | Sequence[str],
     out: str,
     gate: str | None = None,
     training: Sequence[str] = (),
@@ -30,7 +30,7 @@ def report(
     """Write a report as `out` (HTML without any outside file), and beside it as .md and .json.
 
     Args:
-        evaluations: folder with an evaluation folder a task.
+        evaluations: folder with an evaluation folder a task, or those folders.
         out: the page, for example "reports/report.html".
         gate: gate.json, to show what was decided.
         training: folders of trainings whose `history.csv` and `validation.csv` are drawn.

@@ -1,0 +1,120 @@
+"""`ofa gate`, `ofa bundle`, `ofa promote`, `ofa rollback`: from evaluations to the champion."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from components.cli import Commands
+from components.deploy.decision import EXIT_CODES, UNDECIDED
+from ofa.errors import OFAError
+
+app = Commands("deploy", "Release: decide, bundle, promote, roll back.")
+
+REGISTRY = "sqlite:///mlflow.db"
+_OPEN = EXIT_CODES[UNDECIDED]
+
+Evaluations = Annotated[str, typer.Option(help="Folder with an evaluation folder a task.")]
+Store = Annotated[str, typer.Option(help="MLflow tracking address of the model registry.")]
+Name = Annotated[str, typer.Option(help="Name of the registered model.")]
+
+
+@app.command()
+def gate(
+    evaluations: Evaluations = "evaluations",
+    out: Annotated[str, typer.Option(help="The decision as JSON; Markdown goes beside it.")] = "reports/gate.json",
+    params: Annotated[str, typer.Option(help="File with the policy in its section `gate`.")] = "params.yaml",
+    champion: Annotated[str, typer.Option(help="Folder of the champion's evaluations, instead of a registry.")] = "",
+    registry: Store = REGISTRY,
+    name: Name = "ofa",
+    no_fail: Annotated[
+        bool, typer.Option("--no-fail", help="Exit with 0 whatever was decided; the next step reads the decision.")
+    ] = False,
+) -> None:
+    """Decide whether the evaluated model may replace the champion.
+
+    Exit code 0: promote. 1: reject. 2: could not decide.
+
+    Example: `ofa gate --evaluations evaluations --out reports/gate.json`
+    """
+    from components.deploy.gate import gate
+
+    with _open_on_error(OFAError):
+        decision = gate(evaluations, out, params, champion or None, None if champion else registry or None, name)
+    for finding in decision.findings:
+        mark = {True: "pass", False: "FAIL", None: "?"}[finding.passed]
+        typer.echo(f"{mark:>4}  {finding.task:<10} {finding.rule:<16} {finding.why}")
+    typer.echo(f"{decision.decision}: {decision.reason}")
+    raise typer.Exit(0 if no_fail else decision.exit_code)
+
+
+@app.command()
+def bundle(
+    evaluations: Evaluations = "evaluations",
+    out: Annotated[str, typer.Option(help="Folder to make.")] = "models/release",
+    checkpoint: Annotated[
+        list[str] | None, typer.Option(help="Where a checkpoint is now, if not where it was evaluated; repeatable.")
+    ] = None,
+) -> None:
+    """Collect the evaluated checkpoints and their evaluations in one folder: the release.
+
+    Example: `ofa bundle --evaluations evaluations --out models/release`
+    """
+    from components.deploy.bundle import bundle
+
+    content = bundle(evaluations, out, checkpoint or ())
+    for task, member in content.tasks.items():
+        typer.echo(f"{task:<10} {member.metric} {member.score:.4f}  checkpoint {member.checkpoint_sha256[:12]}")
+    typer.echo(out)
+
+
+@app.command()
+def promote(
+    bundle: Annotated[str, typer.Argument(help="Folder that `ofa bundle` made.")] = "models/release",
+    decision: Annotated[str, typer.Option(help="The gate's decision.")] = "reports/gate.json",
+    registry: Store = REGISTRY,
+    name: Name = "ofa",
+    attach: Annotated[list[str] | None, typer.Option(help="File to keep with the version; repeatable.")] = None,
+    out: Annotated[str, typer.Option(help="File for what was done, as JSON; empty for none.")] = "",
+    pipeline_run: Annotated[str, typer.Option(help="Id of the pipeline run, kept as a tag.")] = "",
+) -> None:
+    """Register a release, and make it the champion if the gate let it pass.
+
+    Exit code 2: the registry does not answer, or another version became the champion since the gate decided.
+
+    Example: `ofa promote models/release --decision reports/gate.json --attach reports/report.html`
+    """
+    from components.deploy.promote import ChampionMoved, promote
+    from components.deploy.registry import RegistryDown
+
+    with _open_on_error(ChampionMoved, RegistryDown):
+        done = promote(bundle, decision, registry, name, attach or (), pipeline_run, out or None)
+    before = f", before it was version {done.previous}" if done.previous else ""
+    typer.echo(
+        f"version {done.version} is " + (f"the champion{before}" if done.promoted else "registered, not promoted")
+    )
+
+
+@app.command()
+def rollback(registry: Store = REGISTRY, name: Name = "ofa") -> None:
+    """Make the previous champion the champion again. A second rollback takes the first back.
+
+    Example: `ofa rollback`
+    """
+    from components.deploy.promote import rollback
+    from components.deploy.registry import RegistryDown
+
+    with _open_on_error(RegistryDown):
+        before, now = rollback(registry, name)
+    typer.echo(f"version {now} is the champion again, version {before} is kept as previous")
+
+
+@contextmanager
+def _open_on_error(*errors: type[OFAError]) -> Iterator[None]:
+    """Exit with the code for "could not decide" after these errors."""
+    try:
+        yield
+    except errors as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(_OPEN) from None

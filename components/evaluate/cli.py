@@ -1,0 +1,153 @@
+"""`ofa evaluate`: scores, comparisons and reports on the command line."""
+
+from typing import Annotated
+
+import typer
+import yaml
+
+from components.cli import Commands
+from ofa.errors import OFAError
+
+app = Commands("evaluate", "Evaluate: score a network, compare two, write a report.", invoke_without_command=True)
+
+Params = Annotated[str, typer.Option(help="File with the settings; options on the command line go before it.")]
+
+
+@app.callback()
+def group(
+    context: typer.Context,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(help="Two evaluation folders: short for `ofa evaluate compare A B`.")
+    ] = None,
+) -> None:
+    """Evaluate: score a network, compare two, write a report.
+
+    Example: `ofa evaluate run caption --split test`
+    """
+    if compare is not None and context.invoked_subcommand is None:
+        compare_two(*compare)
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="Name of the task: caption, refcoco, vqa ...")],
+    checkpoint: Annotated[str, typer.Option(help="Folder or .pt file; by default models/TASK.")] = "",
+    table: Annotated[
+        list[str] | None, typer.Option(help="Table to evaluate; may be repeated for its shards. Instead of --split.")
+    ] = None,
+    tables: Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")] = "data/tables",
+    split: Annotated[str, typer.Option(help="Split to evaluate.")] = "test",
+    out: Annotated[str, typer.Option(help="Folder of the evaluation; by default evaluations/TASK.")] = "",
+    metrics: Annotated[str, typer.Option(help="File for the bare numbers, as `dvc metrics` reads them.")] = "",
+    train_table: Annotated[list[str] | None, typer.Option(help="With --table: what baselines learn from.")] = None,
+    objects: Annotated[str, typer.Option(help="COCO instances or detection table, for a baseline.")] = "",
+    setting: Annotated[list[str] | None, typer.Option(help="KEY=VALUE: change a setting of the task.")] = None,
+    search: Annotated[list[str] | None, typer.Option(help="KEY=VALUE: change the search, e.g. beam=1.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows predicted together.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Processes that predict side by side.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0 ...")] = None,
+    limit: Annotated[int | None, typer.Option(help="Evaluate the first rows only.")] = None,
+    max_bad_rows: Annotated[int | None, typer.Option(help="Unreadable rows to leave out before it stops.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Metric to leave out; may be repeated.")] = None,
+    params: Params = "params.yaml",
+) -> None:
+    """Score a network on a table. A run that was interrupted goes on where it stopped.
+
+    Writes predictions.jsonl (as they come), evaluation.json, and for captions results.json in COCO's format.
+
+    Examples: `ofa evaluate run refcoco --split test`,
+    `ofa evaluate run caption --checkpoint ofa_base.pt --table caption_test.tsv --params ""`
+    """
+    from components.evaluate.evaluate import evaluate
+    from components.evaluate.stage import evaluate_stage
+
+    chosen = {
+        "settings": _pairs(setting),
+        "search": _pairs(search),
+        "batch_size": batch_size,
+        "processes": processes,
+        "device": device,
+        "limit": limit,
+        "max_bad_rows": max_bad_rows,
+        "skip": skip,
+    }
+    changes = {name: value for name, value in chosen.items() if value not in (None, {})}
+    if table:
+        found = evaluate(
+            task,
+            checkpoint or f"models/{task}",
+            table,
+            out or f"evaluations/{task}",
+            train_table=train_table,
+            objects=objects or None,
+            metrics=metrics or None,
+            params=params or None,
+            **changes,
+        )
+    else:
+        found = evaluate_stage(task, checkpoint, tables, split, out, metrics, objects, params, **changes)
+    for name, score in found.scores.items():
+        trivial = [scores[name] for scores in found.baseline.values() if name in scores]
+        beside = f"   (best baseline {max(trivial):.4f})" if trivial else ""
+        typer.echo(f"{name:>12} {score:8.4f}{beside}")
+    for name, reason in found.skipped.items():
+        typer.echo(f"{name:>12} skipped: {reason}")
+    typer.echo(f"{found.rows} rows, {found.bad_rows} unreadable, {found.speed.samples_per_second:.3g} rows/s")
+
+
+@app.command("compare")
+def compare_two(
+    a: Annotated[str, typer.Argument(help="Evaluation folder.")],
+    b: Annotated[
+        str, typer.Argument(help="Evaluation folder to compare with it; positive differences favor this one.")
+    ],
+    metric: Annotated[str, typer.Option(help="Metric of the rows; by default the task's primary one.")] = "",
+    out: Annotated[str, typer.Option(help="Page with wins and losses; the numbers go beside it as .json.")] = "",
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+) -> None:
+    """Compare two networks on the same rows (paired bootstrap, 10,000 resamples).
+
+    Example: `ofa evaluate compare evaluations/a evaluations/b --out comparison.html`
+    """
+    from pathlib import Path
+
+    from components.evaluate.compare import compare
+    from components.evaluate.comparison_page import write_comparison
+
+    found = compare(a, b, metric or None, seed=seed)
+    change = found.difference
+    typer.echo(f"{found.task} {found.metric}: {found.a:.4f} -> {found.b:.4f}, difference {change.mean:+.4f}")
+    typer.echo(f"95 % interval {change.low:+.4f} to {change.high:+.4f}, p = {change.p_value:.2g}: {found.verdict}")
+    typer.echo(f"{found.wins} rows won, {found.losses} lost, {found.ties} equal")
+    if out:
+        write_comparison(found, b, out)
+        found.save(Path(out).with_suffix(".json"))
+
+
+@app.command()
+def report(
+    evaluations: Annotated[str, typer.Argument(help="Folder with an evaluation folder a task.")] = "evaluations",
+    out: Annotated[str, typer.Option(help="The page; .md and .json are written beside it.")] = "reports/report.html",
+    gate: Annotated[str, typer.Option(help="gate.json, to show what was decided.")] = "",
+    training: Annotated[list[str] | None, typer.Option(help="Folder of a training, for curves; repeatable.")] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "OFA evaluation",
+) -> None:
+    """Write a report: a page that opens anywhere, Markdown for pull requests, JSON for machines.
+
+    Example: `ofa evaluate report evaluations --out reports/report.html --training runs/pretrain`
+    """
+    from components.evaluate.report import report
+
+    report(evaluations, out, gate or None, training or (), title)
+    typer.echo(out)
+
+
+def _pairs(options: list[str] | None) -> dict[str, object]:
+    """KEY=VALUE options; values are read as YAML, so that numbers and lists are what they look like."""
+    found = {}
+    for option in options or ():
+        key, mark, value = option.partition("=")
+        if not mark:
+            raise OFAError(f"{option!r} must have the form KEY=VALUE")
+        found[key] = yaml.safe_load(value)
+    return found

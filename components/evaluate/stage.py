@@ -1,0 +1,93 @@
+"""The evaluation stage: a trained network on a split of the tables, with the settings of params.yaml."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.evaluate.evaluate import evaluate
+from components.evaluate.record import Evaluation
+from components.train.run import table_files
+from ofa import tasks
+from ofa.errors import OFAError
+from ofa.settings import section
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSection:
+    """Section `evaluate` of params.yaml; each field is the argument of `evaluate` with the same name."""
+
+    batch_size: int = 16
+    """Rows predicted together."""
+    processes: int = 1
+    """Processes that predict side by side."""
+    workers: int = 0
+    """Processes that read pictures for each of them."""
+    device: str = "auto"
+    """auto: a GPU if there is one; or cpu, cuda:0 ..."""
+    limit: int | None = None
+    """Evaluate the first rows only; None for all."""
+    max_bad_rows: int = 0
+    """Unreadable rows that are left out before the evaluation stops."""
+    skip: tuple[str, ...] = ()
+    """Metrics to leave out, for example [METEOR]."""
+    latency_samples: int = 20
+    """Samples that are timed alone."""
+    resamples: int = 10_000
+    """Of the bootstrap of the confidence interval."""
+    seed: int = 0
+    """Of the bootstrap."""
+    search: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Changes to the search by task, for example {caption: {beam: 1}}; by default the original's."""
+
+
+def evaluate_stage(
+    task: str,
+    checkpoint: str = "",
+    tables: str = "data/tables",
+    split: str = "test",
+    out: str = "",
+    metrics: str = "",
+    objects: str = "",
+    params: str = "params.yaml",
+    **changes: Any,
+) -> Evaluation:
+    """Evaluate a network on the table KIND_SPLIT.tsv of its task, beside baselines from KIND_train.tsv.
+
+    Args:
+        task: its name.
+        checkpoint: the network; empty: models/TASK.
+        tables: folder of tables, as `ofa data build` makes it.
+        split: which split to evaluate.
+        out: folder of the evaluation; empty: evaluations/TASK.
+        metrics: file for the bare numbers; empty for none.
+        objects: COCO instances file or detection table for the baseline of a random object; empty: the table
+            detection_SPLIT.tsv if it is there.
+        params: file with the section `evaluate`.
+        changes: values that go before those of the section.
+
+    Raises:
+        OFAError: a table, the checkpoint or a setting cannot be used.
+    """
+    settings = dataclasses.asdict(section(params, "evaluate", EvaluateSection)) | changes
+    search = settings.pop("search").get(task)
+    kind = tasks.get(task).table
+    return evaluate(
+        task,
+        checkpoint or f"models/{task}",
+        [str(path) for path in table_files(tables, kind, split)],
+        out or f"evaluations/{task}",
+        search=search,
+        train_table=_existing(tables, kind, "train"),
+        objects=objects or next(iter(_existing(tables, "detection", split) or ()), None),
+        metrics=metrics or None,
+        params=params,
+        **settings,
+    )
+
+
+def _existing(tables: str, kind: str, split: str) -> list[str] | None:
+    try:
+        return [str(path) for path in table_files(Path(tables), kind, split)]
+    except OFAError:
+        return None
