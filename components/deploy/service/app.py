@@ -21,7 +21,7 @@ from components.deploy.service.inputs import parse_json, read_body, read_items
 from components.deploy.service.logs import REQUEST_ID
 from components.deploy.service.models import Model
 from components.deploy.service.operations import OPERATIONS, Operation
-from components.deploy.service.schemas import Description, Problem, Results, request_body
+from components.deploy.service.schemas import Description, Problem, request_body, response_model
 from components.deploy.service.service import Answer, Service
 
 PAGE = Path(__file__).with_name("page")
@@ -111,7 +111,7 @@ def _api(service: Service) -> APIRouter:
             f"/{operation.name}",
             name=operation.name,
             summary=operation.summary,
-            response_model=Results,
+            response_model=response_model(operation),
             responses=problems,
             openapi_extra=request_body(operation, service.settings.limits),
         )(endpoint)
@@ -229,9 +229,15 @@ def _result(answer: Answer) -> dict[str, Any]:
 
 def _describe(model: Model, service: Service) -> dict[str, Any]:
     operations = [
-        {"name": o.name, "task": o.task, "summary": o.summary, "text": o.text, **model.scores.get(o.name, {})}
-        for o in OPERATIONS
-        if model.does(o)
+        {
+            "name": skill.operation.name,
+            "task": skill.operation.task,
+            "summary": skill.operation.summary,
+            "language": skill.task.settings.language,
+            "text": skill.operation.text,
+            **model.scores.get(name, {}),
+        }
+        for name, skill in model.skills.items()
     ]
     return {
         "name": service.settings.name,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field, create_model
 
 from components.deploy.service.operations import Operation
 from components.deploy.service.settings import Limits
@@ -24,21 +24,28 @@ class ModelName(BaseModel):
     source: str
 
 
-class Result(BaseModel):
-    """The answer to one item; further fields depend on the operation."""
+class Region(BaseModel):
+    """A rectangle in pixels of the upright picture; without extent where nothing was found."""
 
-    model_config = ConfigDict(extra="allow")
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    label: str = Field("", description="what is there, where the operation tells")
+
+
+class Result(BaseModel):
+    """The answer to one item."""
 
     score: float = Field(description="log-probability as the search ranks it; exp(score) lies in 0..1")
-    width: int = Field(description="of the upright picture, in pixels; boxes refer to them")
+    width: int = Field(description="of the upright picture in pixels, which boxes refer to")
     height: int
     alternatives: list[dict[str, Any]] = Field(description="other answers with their scores, best first")
 
 
 class Results(BaseModel):
-    """The answers to a request's items, in their order."""
+    """The answers to a request."""
 
-    results: list[Result]
     model: ModelName
     milliseconds: float = Field(description="time from the request's first byte to its answer")
     request_id: str
@@ -50,6 +57,7 @@ class Task(BaseModel):
     name: str
     task: str
     summary: str
+    language: str = Field(description="of texts and answers: english or chinese")
     text: str | None = Field(description="name of the request's text field, if there is one")
     metric: str | None = None
     score: float | None = Field(None, description="of the evaluation that the release was judged by")
@@ -66,6 +74,18 @@ class Description(BaseModel):
     report: str | None = Field(description="web address of this version in the registry")
     operations: list[Task]
     limits: dict[str, int]
+
+
+_KINDS: dict[str, Any] = {"box": Region, "objects": list[Region]}
+
+
+def response_model(operation: Operation) -> type[BaseModel]:
+    """The answers of an operation."""
+    name = operation.name.capitalize()
+    value = (_KINDS.get(operation.result, str), Field(description=operation.summary))
+    result = create_model(f"{name}Result", __base__=Result, **{operation.result: value})
+    results = (list[result], Field(description="an answer for each item, in their order"))
+    return create_model(f"{name}Results", __base__=Results, results=results)
 
 
 def request_body(operation: Operation, limits: Limits) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+// Talks to the service. Addresses are relative: the page works behind any path.
+
+import { text } from "./texts.js";
+
+/** A problem whose message is for people; `status` is the answer's, 0 when there was none. */
+export class Problem extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export function setKey(key) {
+  sessionStorage.setItem("key", key);
+}
+
+/** The model of the moment. */
+export function describe() {
+  return call("api/model");
+}
+
+/** The answer of an operation to one picture. */
+export function ask(operation, picture, question) {
+  const form = new FormData();
+  form.append("image", picture.blob, "picture");
+  if (operation.text) form.append(operation.text, question);
+  return call(`api/${operation.name}`, { method: "POST", body: form });
+}
+
+async function call(path, options = {}) {
+  const key = sessionStorage.getItem("key");
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers });
+  } catch {
+    throw new Problem(text("offline"), 0);
+  }
+  const body = await response.json().catch(() => ({}));
+  if (response.ok) return body;
+  const known = { 413: text("tooLarge"), 429: text("busy") };
+  throw new Problem(known[response.status] ?? body.error ?? `HTTP ${response.status}`, response.status);
+}

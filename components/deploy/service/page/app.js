@@ -1,0 +1,275 @@
+// The page: what is chosen, what is asked, and what happens then.
+
+import { icon, make, makeCard, shortVersion } from "./answers.js";
+import { ask, describe, setKey } from "./api.js";
+import { openPicture } from "./picture.js";
+import { IDEAS, SAMPLES } from "./samples.js";
+import { acceptPictures, clearBoxes, setBusy, showBoxes, showPicture } from "./stage.js";
+import { LANGUAGES, language, operationTexts, setLanguage, text, translate } from "./texts.js";
+
+const POLL = 1500;
+const REFRESH = 30000;
+
+const $ = (id) => document.getElementById(id);
+const state = { model: null, operation: null, picture: null, sample: null, drafts: {}, running: false };
+
+// --- the model -------------------------------------------------------------------------------------------------
+
+async function watchModel() {
+  let pause = REFRESH;
+  try {
+    const model = await describe();
+    const known = state.model?.version;
+    state.model = model;
+    if (known !== model.version) renderModel();
+    $("model").dataset.lamp = "on";
+  } catch (problem) {
+    pause = POLL;
+    $("model").dataset.lamp = problem.status === 503 ? "wait" : "off";
+    $("model-name").textContent = problem.status === 503 ? text("loading") : text("unreachable");
+    if (problem.status === 401) await askForKey();
+    else state.model = null;
+  }
+  setTimeout(watchModel, pause);
+}
+
+function renderModel() {
+  $("model-name").textContent = `${text("version").toLowerCase()} ${shortVersion(state.model.version)}`;
+  const operations = state.model.operations;
+  const chosen = operations.find((operation) => operation.name === state.operation?.name) ?? operations[0];
+  $("tabs").replaceChildren(...operations.map((operation) => makeTab(operation)));
+  choose(chosen);
+}
+
+function renderCard() {
+  const { model } = state;
+  if (!model) return;
+  const fact = (name, value) => [make("dt", "", text(name)), make("dd", "", value)];
+  const when = new Date(model.loaded).toLocaleString(language() === "zh" ? "zh-CN" : undefined);
+  const speaks = [...new Set(model.operations.map((operation) => operation.language))].join(", ");
+  $("card-facts").replaceChildren(
+    ...fact("version", model.version), ...fact("source", model.source), ...fact("loaded", when), ...fact("speaks", speaks),
+  );
+  const scored = model.operations.filter((operation) => operation.metric);
+  const number = (value) => value.toFixed(3);
+  const rows = scored.map((operation) => make(
+    "tr", "", make("th", "", operationTexts(operation).tab), make("td", "", operation.metric),
+    make("td", "figure", number(operation.score)), make("td", "figure faint", operation.interval.map(number).join(" – ")),
+  ));
+  const head = make("tr", "", ...["task", "measure", "score", "interval"].map((name) => make("th", "", text(name))));
+  $("card-scores").replaceChildren(...(rows.length ? [head, ...rows] : [make("caption", "faint", text("noScores"))]));
+  const link = (address, name) => Object.assign(make("a", "", text(name)), { href: address });
+  $("card-links").replaceChildren(...(model.report ? [link(model.report, "report")] : []), link("docs", "documentation"));
+}
+
+async function askForKey() {
+  const dialog = $("key");
+  translate();
+  dialog.showModal();
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  setKey($("key-text").value);
+}
+
+// --- what to do ------------------------------------------------------------------------------------------------
+
+function makeTab(operation) {
+  const tab = make("button", "tab", icon(operation.name), make("span", "", operationTexts(operation).tab));
+  Object.assign(tab, { type: "button", id: `tab-${operation.name}` });
+  tab.setAttribute("role", "tab");
+  tab.setAttribute("aria-controls", "composer");
+  tab.addEventListener("click", () => choose(operation, true));
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const { operations } = state.model;
+    const next = operations[(operations.indexOf(operation) + step + operations.length) % operations.length];
+    choose(next);
+    $(`tab-${next.name}`).focus();
+  });
+  return tab;
+}
+
+function choose(operation, focus = false) {
+  if (state.operation) state.drafts[state.operation.name] = $("text").value;
+  state.operation = operation;
+  for (const tab of $("tabs").children) {
+    const chosen = tab.id === `tab-${operation.name}`;
+    tab.setAttribute("aria-selected", chosen);
+    tab.tabIndex = chosen ? 0 : -1;
+  }
+  const words = operationTexts(operation);
+  $("composer").setAttribute("aria-labelledby", `tab-${operation.name}`);
+  $("composer").classList.toggle("wordless", !operation.text);
+  $("about").textContent = words.about;
+  $("go-label").textContent = words.go;
+  $("text").hidden = !operation.text;
+  $("text").placeholder = words.hint ?? "";
+  $("text").setAttribute("aria-label", words.about);
+  $("text").value = state.drafts[operation.name] ?? "";
+  $("text").maxLength = state.model.limits.text_characters;
+  renderIdeas();
+  if (focus && operation.text && matchMedia("(hover: hover)").matches) $("text").focus();
+}
+
+function renderIdeas() {
+  if (!state.operation) return;
+  const ideas = (state.sample?.ideas ?? IDEAS)[state.operation.name]?.[state.operation.language] ?? [];
+  $("ideas").replaceChildren(...ideas.map((idea) => {
+    const chip = make("button", "idea", idea);
+    chip.type = "button";
+    chip.addEventListener("click", () => {
+      $("text").value = idea;
+      run();
+    });
+    return chip;
+  }));
+}
+
+// --- pictures --------------------------------------------------------------------------------------------------
+
+async function takePicture(file, name, sample = null) {
+  complain(null);
+  try {
+    state.picture = await openPicture(file, name, state.model?.limits);
+  } catch (problem) {
+    complain(problem.message);
+    return;
+  }
+  state.sample = sample;
+  showPicture(state.picture);
+  renderIdeas();
+  markSample();
+}
+
+async function takeSample(sample) {
+  const response = await fetch(`page/${sample.name}.webp`);
+  await takePicture(await response.blob(), sample.name, sample);
+}
+
+function makeSamples() {
+  $("samples").replaceChildren(...SAMPLES.map((sample) => {
+    const image = Object.assign(make("img"), { src: `page/${sample.name}.webp`, alt: sample.name, width: 80, height: 64 });
+    const button = make("button", "sample", image);
+    Object.assign(button, { type: "button", id: `sample-${sample.name}` });
+    button.addEventListener("click", () => takeSample(sample));
+    return make("li", "", button);
+  }));
+}
+
+function markSample() {
+  for (const sample of SAMPLES) $(`sample-${sample.name}`).setAttribute("aria-pressed", sample === state.sample);
+}
+
+// --- questions and answers -------------------------------------------------------------------------------------
+
+async function run() {
+  const { operation, picture, running } = state;
+  if (running || !operation || !picture) return;
+  const question = operation.text ? $("text").value.trim() : "";
+  if (operation.text && !question) {
+    $("text").focus();
+    complain(text("needText"));
+    return;
+  }
+  setRunning(true);
+  complain(null);
+  try {
+    const answer = await ask(operation, picture, question);
+    const { card, parts } = makeCard({ operation, picture, question, answer }, (shown) => recall(picture, card, shown));
+    $("feed").prepend(card);
+    $("quiet").hidden = true;
+    if (picture === state.picture) recall(picture, card, parts);
+  } catch (problem) {
+    complain(problem.message);
+    if (problem.status === 401) await askForKey();
+  } finally {
+    setRunning(false);
+  }
+}
+
+/** Show an answer's picture and boxes again. */
+function recall(picture, card, parts) {
+  if (picture !== state.picture) {
+    Object.assign(state, { picture, sample: SAMPLES.find((sample) => sample.name === picture.name) ?? null });
+    showPicture(picture);
+    renderIdeas();
+    markSample();
+  }
+  showBoxes(parts);
+  for (const other of $("feed").children) other.classList.toggle("current", other === card);
+}
+
+function setRunning(running) {
+  state.running = running;
+  setBusy(running);
+  $("go").disabled = running;
+  $("composer").setAttribute("aria-busy", running);
+}
+
+function complain(message) {
+  $("problem").hidden = !message;
+  $("problem").textContent = message ?? "";
+}
+
+// --- the rest of the page --------------------------------------------------------------------------------------
+
+function renderLanguage() {
+  translate();
+  $("language").textContent = text("name", nextLanguage());
+  $("language").lang = nextLanguage();
+  if (state.model) renderModel();
+}
+
+function nextLanguage() {
+  return LANGUAGES[(LANGUAGES.indexOf(language()) + 1) % LANGUAGES.length];
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+}
+
+function handleKey(event) {
+  const typing = event.target.matches("input");
+  if (event.key === "Escape") {
+    clearBoxes();
+    for (const card of $("feed").children) card.classList.remove("current");
+  }
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.key === "/" && state.operation?.text) {
+    event.preventDefault();
+    $("text").focus();
+  }
+  const operation = state.model?.operations[Number(event.key) - 1];
+  if (operation) choose(operation);
+  if (event.key === "Enter" && event.target === document.body) run();
+}
+
+function start() {
+  if (localStorage.getItem("theme")) setTheme(localStorage.getItem("theme"));
+  renderLanguage();
+  makeSamples();
+  acceptPictures((file) => takePicture(file, file.name || text("pasted")));
+  addEventListener("keydown", handleKey);
+  $("composer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    run();
+  });
+  $("language").addEventListener("click", () => {
+    setLanguage(nextLanguage());
+    renderLanguage();
+  });
+  $("theme").addEventListener("click", () => {
+    const shown = document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    setTheme(shown === "dark" ? "light" : "dark");
+  });
+  $("model").addEventListener("click", () => {
+    if (!state.model) return;
+    renderCard();
+    $("card").showModal();
+  });
+  takeSample(SAMPLES[0]);
+  watchModel();
+}
+
+start();

@@ -1,0 +1,141 @@
+// The words of the page. English is the fallback of every language.
+
+const TEXTS = {
+  en: {
+    name: "English",
+    tagline: "shows what it sees",
+    api: "API",
+    theme: "Light or dark",
+    picture: "Picture",
+    questions: "Questions and answers",
+    operations: "What to do",
+    open: "Open a picture",
+    orDrop: "or drop it, or paste it",
+    dropHere: "Drop the picture",
+    samples: "Sample pictures",
+    quiet: "Answers appear here.",
+    privacy: "Your picture goes to this service alone and is not kept.",
+    artwork: "Sample pictures:",
+    keys: "Keys: 1–9 choose, / type, Enter go, Esc clear.",
+    model: "The model",
+    close: "Close",
+    version: "Version",
+    source: "Source",
+    loaded: "Loaded",
+    speaks: "Language",
+    report: "Report of this version",
+    documentation: "API documentation",
+    task: "Task",
+    measure: "Measure",
+    score: "Score",
+    interval: "95 % interval",
+    noScores: "No evaluation came with this model.",
+    keyTitle: "Key",
+    keyAbout: "This service answers only with its key.",
+    keyUse: "Use it",
+    loading: "loading the model …",
+    unreachable: "no connection",
+    sure: (percent) => `${percent} % sure`,
+    others: "Other answers",
+    notThere: "Not found in this picture",
+    nothing: "No objects found",
+    region: (box) => `left ${box.x0}, top ${box.y0}, right ${box.x1}, bottom ${box.y1}`,
+    cannotOpen: (name) => `${name} is not a picture that this browser can open. JPEG, PNG and WebP always work.`,
+    tooLarge: "This picture is too large for the service.",
+    offline: "The service does not answer. Is it still running?",
+    busy: "The service is busy. Try again in a moment.",
+    needText: "Type something first.",
+    pasted: "pasted picture",
+    show: (text) => `Show on the picture: ${text}`,
+    caption: { tab: "Describe", about: "What is in the picture, in one sentence.", go: "Describe" },
+    answer: { tab: "Ask", about: "A question about the picture.", go: "Ask", hint: "How many bananas are there?" },
+    ground: { tab: "Find", about: "Say what to look for; the picture shows where it is.", go: "Find", hint: "the dog on the right" },
+    detect: { tab: "Objects", about: "Everything that the model knows, with its place.", go: "List objects" },
+  },
+  zh: {
+    name: "中文",
+    tagline: "看图说话",
+    api: "接口",
+    theme: "浅色或深色",
+    picture: "图片",
+    questions: "提问与回答",
+    operations: "任务",
+    open: "打开图片",
+    orDrop: "或拖放、粘贴",
+    dropHere: "松手放入图片",
+    samples: "示例图片",
+    quiet: "结果会显示在这里。",
+    privacy: "图片只发送到本服务，不会保存。",
+    artwork: "示例图片：",
+    keys: "快捷键：1–9 选择任务，/ 输入，Enter 执行，Esc 清除。",
+    model: "模型",
+    close: "关闭",
+    version: "版本",
+    source: "来源",
+    loaded: "加载时间",
+    speaks: "语言",
+    report: "此版本的报告",
+    documentation: "接口文档",
+    task: "任务",
+    measure: "指标",
+    score: "分数",
+    interval: "95 % 区间",
+    noScores: "此模型没有附带评测结果。",
+    keyTitle: "密钥",
+    keyAbout: "使用本服务需要密钥。",
+    keyUse: "使用",
+    loading: "正在加载模型……",
+    unreachable: "无法连接",
+    sure: (percent) => `把握 ${percent} %`,
+    others: "其他答案",
+    notThere: "图中没有找到",
+    nothing: "没有找到物体",
+    region: (box) => `左 ${box.x0}，上 ${box.y0}，右 ${box.x1}，下 ${box.y1}`,
+    cannotOpen: (name) => `浏览器无法打开 ${name}。JPEG、PNG 和 WebP 图片都可以使用。`,
+    tooLarge: "图片太大，服务无法接收。",
+    offline: "服务没有响应，它还在运行吗？",
+    busy: "服务正忙，请稍后再试。",
+    needText: "请先输入内容。",
+    pasted: "粘贴的图片",
+    show: (text) => `在图上显示：${text}`,
+    caption: { tab: "描述", about: "用一句话描述图片。", go: "描述图片" },
+    answer: { tab: "提问", about: "就图片提一个问题。", go: "提问", hint: "图中有几根香蕉？" },
+    ground: { tab: "寻找", about: "说出要找什么，图上会标出它的位置。", go: "寻找", hint: "右边的狗" },
+    detect: { tab: "物体", about: "列出模型认识的所有物体及其位置。", go: "列出物体" },
+  },
+};
+
+export const LANGUAGES = Object.keys(TEXTS);
+
+let current = LANGUAGES.includes(localStorage.getItem("language"))
+  ? localStorage.getItem("language")
+  : navigator.language.startsWith("zh") ? "zh" : "en";
+
+export function language() {
+  return current;
+}
+
+export function setLanguage(name) {
+  current = name;
+  localStorage.setItem("language", name);
+}
+
+/** The text with this name; `of` looks into another language. */
+export function text(name, of = current) {
+  return TEXTS[of][name] ?? TEXTS.en[name];
+}
+
+/** The words for an operation; one that this page has no words for is shown by its name. */
+export function operationTexts(operation) {
+  return text(operation.name) ?? { tab: operation.name, about: operation.summary, go: operation.name };
+}
+
+/** Put the current language into the elements that ask for it. */
+export function translate() {
+  document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", text(element.dataset.label));
+    if (element.matches("button")) element.title = text(element.dataset.label);
+  }
+}
