@@ -18,7 +18,7 @@ from ofa.model.positions import (
     relative_bias,
     token_buckets,
 )
-from ofa.model.tuning import Prompt
+from ofa.model.tuning import Prompt, pad_for_prompt
 
 
 class Decoder(nn.Module):
@@ -85,10 +85,10 @@ class Decoder(nn.Module):
         prompts = [None] * len(self.layers) if self.prompt is None else self.prompt(len(x))
         for i, (layer, prompt) in enumerate(zip(self.layers, prompts, strict=True)):
             bias = [
-                absolute[kind] + relative_bias(self.table(i, codes).to(absolute[kind].dtype), buckets[kind])
+                (absolute[kind] + relative_bias(self.table(i, codes), buckets[kind])).to(cross_bias.dtype)
                 for kind, codes in enumerate(kinds)
             ]
-            bias = F.pad(by_row(code_mask, bias), (self.config.decoder_prompt_length, 0))
+            bias = pad_for_prompt(by_row(code_mask, bias), self.config.decoder_prompt_length)
             x = layer(x, bias, states, cross_bias, prompt)
         return self.norm(x)
 

@@ -20,7 +20,7 @@ from ofa.model.positions import (
     token_buckets,
 )
 from ofa.model.resnet import FrozenBatchNorm2d, ResNet
-from ofa.model.tuning import Prompt
+from ofa.model.tuning import Prompt, pad_for_prompt
 
 TEXT_TYPE, IMAGE_TYPE = 0, 1
 
@@ -128,8 +128,8 @@ class Encoder(nn.Module):
         for layer, tokens_table, image_table, prompt in zip(
             self.layers, self.token_bias, self.image_bias, prompts, strict=True
         ):
-            bias = absolute + self.relative_bias(tokens_table.weight, image_table.weight, buckets, absolute.dtype)
-            bias = F.pad(bias + unseen, (self.config.encoder_prompt_length, 0))
+            bias = absolute + self.relative_bias(tokens_table.weight, image_table.weight, buckets)
+            bias = pad_for_prompt(bias.to(unseen.dtype) + unseen, self.config.encoder_prompt_length)
             x = layer(x, bias, prompt)
         return self.norm(x), padding, positions
 
@@ -192,7 +192,11 @@ class Encoder(nn.Module):
         return torch.cat([F.pad(image, (0, length), value=none), text], dim=1)
 
     @staticmethod
-    def relative_bias(token_table: Tensor, image_table: Tensor, buckets: Tensor, dtype: torch.dtype) -> Tensor:
-        """A layer's relative bias (B or 1, H, S, S): between texts and between patches, zero from one to the other."""
+    def relative_bias(token_table: Tensor, image_table: Tensor, buckets: Tensor) -> Tensor:
+        """A layer's relative bias (B or 1, H, S, S): between texts and between patches, zero from one to the other.
+
+        In float32 also under autocast, so that a table's gradient, a sum over very many pairs, does not lose small
+        terms.
+        """
         none = token_table.new_zeros(1, token_table.shape[1])
-        return relative_bias(torch.cat([token_table, image_table, none]).to(dtype), buckets)
+        return relative_bias(torch.cat([token_table, image_table, none]), buckets)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ofa.errors import OFAError
 from ofa.model.encoder import Encoded
 from ofa.model.positions import by_row
+from ofa.model.tuning import pad_for_prompt
 
 if TYPE_CHECKING:
     from ofa.model.decoder import Decoder
@@ -64,7 +64,7 @@ class Cache:
     buckets: list[Tensor]
     """Of each kind (T, T): rows of the relative tables."""
     tables: list[Tensor]
-    """Of each kind (R, layers * H): the relative tables of all layers side by side."""
+    """Of each kind (layers * H, R): the relative tables of all layers, transposed."""
 
     def reorder(self, index: Tensor) -> None:
         """Row n continues what row `index[n]` (N,) has written so far; both must belong to the same sentence."""
@@ -139,7 +139,7 @@ def start(
         absolute=[decoder.position_scores(rows, rows)[0].masked_fill(future, float("-inf")) for rows in positions],
         buckets=[decoder.buckets(steps, steps, kind) for kind in kinds],
         tables=[
-            torch.cat([decoder.table(i, kind) for i in range(len(decoder.layers))], dim=1).to(dtype) for kind in kinds
+            torch.cat([decoder.table(i, kind).t() for i in range(len(decoder.layers))]).to(dtype) for kind in kinds
         ],
     )
 
@@ -161,12 +161,12 @@ def step(decoder: Decoder, tokens: Tensor, cache: Cache) -> Tensor:
     # The beams of a sentence are more queries to the same keys: (B, H, beams * P, S).
     cross_bias = cross_bias[:, :, None].expand(-1, -1, beams, -1, -1).flatten(2, 3)
 
-    layers = len(decoder.layers)
     biases = []
     for absolute, buckets, table in zip(cache.absolute, cache.buckets, cache.tables, strict=True):
-        relative = F.embedding(buckets.index_select(0, steps), table).unflatten(-1, (layers, -1))
-        biases.append((absolute.index_select(1, steps) + relative.permute(2, 3, 0, 1))[None])
-    bias = F.pad(by_row(cache.code_rows, biases), (config.decoder_prompt_length, 0))
+        relative = table.index_select(1, buckets.index_select(0, steps).flatten())
+        relative = relative.view(len(decoder.layers), -1, count, cache.max_length)
+        biases.append((absolute.index_select(1, steps) + relative)[None])
+    bias = pad_for_prompt(by_row(cache.code_rows, biases), config.decoder_prompt_length)
 
     slots = steps + config.decoder_prompt_length
     for i, layer in enumerate(decoder.layers):

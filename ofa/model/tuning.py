@@ -45,6 +45,11 @@ class Prompt(nn.Module):
         return [(keys, values) for keys, values in keys_values.unbind()]
 
 
+def pad_for_prompt(bias: Tensor, length: int) -> Tensor:
+    """Attention bias (..., K) with a prompt of P keys before the others (..., P + K); it has no position."""
+    return F.pad(bias, (length, 0)) if length else bias
+
+
 def trainable(net: nn.Module) -> list[str]:
     """The names of the parameters that the network's configuration leaves to train.
 
