@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.preprocess.docs import SuiteRun, finish_docs
 from ofa.errors import OFAError
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Checks:
     def __init__(self, database: Path, docs: Path):
         import great_expectations as gx
 
-        self._database = database
+        self._database, self._docs = database, docs
+        self._runs: list[SuiteRun] = []
         self._context = gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = {"globally": False}
         self._datasource = self._context.data_sources.add_sqlite("records", connection_string=f"sqlite:///{database}")
@@ -87,10 +89,10 @@ class Checks:
 
         definitions = []
         for table, suite in suites.items():
-            asset = self._datasource.add_table_asset(f"{table} {name}", table_name=table)
+            asset = self._datasource.add_table_asset(f"{table}-{name}", table_name=table)
             batch = asset.add_batch_definition_whole_table("all")
             suite = self._context.suites.add_or_update(suite)
-            definition = gx.ValidationDefinition(name=f"{table} {name}", data=batch, suite=suite)
+            definition = gx.ValidationDefinition(name=f"{table}-{name}", data=batch, suite=suite)
             definitions.append(self._context.validation_definitions.add(definition))
         checkpoint = gx.Checkpoint(
             name=name,
@@ -103,16 +105,18 @@ class Checks:
             },
         )
         run = self._context.checkpoints.add(checkpoint).run(run_id=gx.RunIdentifier(run_name=name))
-        return [
-            self._failure(result.suite_name, found)
-            for result in run.run_results.values()
-            for found in result.results
-            if not found.success
-        ]
+        failures = []
+        for result in run.run_results.values():
+            table, results = result.suite_name, result.results
+            broken = tuple(self._failure(table, found) for found in results if not found.success)
+            self._runs.append(SuiteRun(name, table, len(results), len(results) - len(broken), broken))
+            failures += broken
+        return failures
 
     def write_docs(self) -> None:
         """Write the pages of all runs so far."""
         self._context.build_data_docs(site_names=["site"])
+        finish_docs(self._docs, self._runs)
 
     def _failure(self, table: str, found: "ExpectationValidationResult") -> Failure:
         configuration, result = found.expectation_config, found.result

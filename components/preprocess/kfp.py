@@ -9,7 +9,7 @@ from components import images
 def fetch_data(
     raw: dsl.Output[dsl.Dataset],
     source: str = "scenes",
-    scenes: dict = {},  # noqa: B006: KFP reads the default from the signature
+    scenes: dict = {},  # noqa: B006 - KFP reads defaults, it never shares them
     license: str = "",
 ):
     """Get raw data: the built-in pictures, or real data in the layout of COCO from a folder or an address.
@@ -52,7 +52,13 @@ def build_tables(
     raw: dsl.Input[dsl.Dataset],
     validated: dsl.Input[dsl.Dataset],
     tables: dsl.Output[dsl.Dataset],
-    settings: dict = {},  # noqa: B006: KFP reads the default from the signature
+    captions_per_image: int = 0,
+    expressions_per_image: int = 0,
+    questions_per_image: int = 0,
+    pretraining_per_image: int = 0,
+    answers: int = 3129,
+    processes: int = 0,
+    max_bad_rows: int = 0,
 ):
     """Build the TSV tables of training and evaluation.
 
@@ -60,11 +66,28 @@ def build_tables(
         raw: Folder of raw data.
         validated: What validation made of it; its rejected rows are left out.
         tables: Folder of the tables, their statistics, the list of answers and the negatives.
-        settings: Arguments of `components.preprocess.tables.tables`, for example {"captions_per_image": 2}.
+        captions_per_image: Rows of a picture in the training table of captions at most (0: all).
+        expressions_per_image: The same for the training tables of referring expressions.
+        questions_per_image: The same for the training table of questions.
+        pretraining_per_image: The same for each type of rows of the pretraining table.
+        answers: How many of the most frequent answers VQA may give (0: all).
+        processes: How many work at once (0: one a core).
+        max_bad_rows: How many rows may be left out because they cannot be written.
     """
     from components.preprocess.tables import tables as build
 
-    statistics = build(tables.path, raw.path, validated.path, **settings)
+    statistics = build(
+        tables.path,
+        raw.path,
+        validated.path,
+        captions_per_image=captions_per_image,
+        expressions_per_image=expressions_per_image,
+        questions_per_image=questions_per_image,
+        pretraining_per_image=pretraining_per_image,
+        answers=answers,
+        processes=processes,
+        max_bad_rows=max_bad_rows,
+    )
     tables.metadata.update(tables=len(statistics["tables"]), rejected_rows=statistics["rejected_rows"])
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from components.preprocess.checks import Failure
 from components.preprocess.metadata import PICTURE
 from components.preprocess.records import COLUMNS
-from ofa.data import Table, TableWriter
+from ofa.data import TableWriter
+from ofa.errors import OFAError
 
 NAME = "rejected.tsv"
 REJECTED = ("table", "row", "uniq_id", "reason")
@@ -75,8 +76,17 @@ class Quarantine:
 
 
 def read_rejected(folder: str | Path) -> dict[str, dict[str, str]]:
-    """The rejected rows in a folder that `validate` made: reason by uniq-id by name of the table."""
+    """The rejected rows in a folder that `validate` made: reason by uniq-id by name of the table.
+
+    Raises OFAError if there is no such table.
+    """
+    path = Path(folder) / NAME
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise OFAError(f"cannot read {path}: {error.strerror}; validate the raw data first") from error
     rejected: dict[str, dict[str, str]] = {}
-    for row in Table(Path(folder) / NAME, REJECTED):
-        rejected.setdefault(row["table"], {})[row["uniq_id"]] = row["reason"]
+    for line in lines:
+        table, _, uniq_id, reason = line.split("\t")
+        rejected.setdefault(table, {})[uniq_id] = reason
     return rejected

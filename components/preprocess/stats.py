@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-
 from components.preprocess.charts import Chart, charts
+from components.preprocess.pages import render
 from components.preprocess.rows import table_kind
 from components.preprocess.show import draw_boxes, open_table, row_texts
 from components.preprocess.statistics import Statistics
@@ -19,7 +18,6 @@ from ofa.data.images import ImageError, measure
 from ofa.errors import OFAError
 from ofa.progress import track
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _HEADER = 4 << 14
 _SHOWN_BAD = 10
 _SIDE = 240
@@ -72,9 +70,8 @@ def stats(tables: Sequence[str] | str, out: str, examples: int = 6) -> list[Summ
     if not paths:
         raise OFAError(f"{tables}: no tables there; build them with `ofa data build`")
     summaries = [_summarize(path, examples) for path in paths]
-    page = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True).get_template("stats.html.j2")
     with atomic_write(out) as file:
-        file.write(page.render(tables=summaries))
+        file.write(render("stats.html.j2", tables=summaries))
     return summaries
 
 
