@@ -5,6 +5,7 @@ A pickle is a program that may call any function it names. This reader lets it n
 """
 
 import argparse
+import io
 import mmap
 import pickle
 import struct
@@ -154,6 +155,20 @@ class _Storages:
         return torch.frombuffer(self.bytes, dtype=dtype, count=count, offset=start)
 
 
+_MALFORMED = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What the steps of a pickle raise that was not written by `torch.save`."""
+
+
 def read(path: str | Path) -> Any:
     """The object that `torch.save` wrote to `path`, its tensors on the CPU and mapped from the file.
 
@@ -171,12 +186,12 @@ def read(path: str | Path) -> Any:
             root = pickles[0].removesuffix("/data.pkl")
             if f"{root}/byteorder" in archive.namelist() and archive.read(f"{root}/byteorder") != b"little":
                 raise OFAError(f"{path} was saved on a big-endian machine, which is not supported")
-            with archive.open(pickles[0]) as file:
-                return _Unpickler(file, path, _Storages(path, archive, root)).load()
+            file = io.BytesIO(archive.read(pickles[0]))
+            return _Unpickler(file, path, _Storages(path, archive, root)).load()
     except zipfile.BadZipFile as error:
         raise OFAError(
             f"{path} is damaged or not a checkpoint in torch's zip format: copy it again, or load and save it with a "
             "newer torch"
         ) from error
-    except (pickle.UnpicklingError, EOFError) as error:
+    except _MALFORMED as error:
         raise OFAError(f"{path} is damaged: {error}") from error

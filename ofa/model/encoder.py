@@ -140,14 +140,16 @@ class Encoder(nn.Module):
 
         Position ids and embeddings have one row where they are the same for the whole batch.
         """
-        features = self.resnet(images)
-        height, width = features.shape[2:]
         side = self.config.image_bucket_size
-        if height > side or width > side:
+        if max(images.shape[2:]) > 16 * side:
             raise OFAError(
-                f"an image of {16 * width} x {16 * height} pixels has more than {side} patches a side: "
+                f"an image of {images.shape[3]} x {images.shape[2]} pixels has more than {side} patches a side: "
                 f"make images at most {16 * side} pixels wide and high"
             )
+        if image_index is None and len(images) != batch:
+            raise ValueError(f"{len(images)} images for {batch} texts: give image_index")
+        features = self.resnet(images)
+        height, width = features.shape[2:]
         patches = self.image_projection(features.flatten(2).transpose(1, 2))
         ids = grid_ids(height, width, side, images.device)[None]
         positions = self.grid_positions(ids, height, width)
@@ -159,6 +161,8 @@ class Encoder(nn.Module):
         if patch_sample is not None:
             order = patch_sample
             if isinstance(order, int):
+                if order > height * width:
+                    raise OFAError(f"cannot draw {order} of the {height * width} patches of an image")
                 order = torch.rand(batch, height * width, device=images.device).argsort(dim=1)[:, :order]
             rows = order[..., None].expand(-1, -1, patches.shape[-1])
             patches = patches.gather(1, rows)
@@ -178,10 +182,8 @@ class Encoder(nn.Module):
     def buckets(self, image_ids: Tensor, text_ids: Tensor) -> Tensor:
         """Rows (B or 1, S, S) of the relative tables, stacked as token table, image table and one row of zeros."""
         config = self.config
-        n_token, n_image = (
-            number_of_token_buckets(config.token_bucket_size),
-            number_of_image_buckets(config.image_bucket_size),
-        )
+        n_token = number_of_token_buckets(config.token_bucket_size)
+        n_image = number_of_image_buckets(config.image_bucket_size)
         patches, length = image_ids.shape[1], text_ids.shape[0]
         text = token_buckets(text_ids, text_ids, config.token_bucket_size)[None]
         if patches == 0:

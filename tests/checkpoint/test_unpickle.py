@@ -75,6 +75,29 @@ def test_omegaconf_nodes_are_data(tmp_path):
     assert node.state["_content"]["model"].state["_content"]["layers"].state["_val"] == 2
 
 
+@pytest.mark.parametrize(
+    "attack", [Attack(dict, 5), Attack(tuple, 1, 2), Attack(int, "x")], ids=["type", "count", "value"]
+)
+def test_malformed_pickles_are_damage(tmp_path, attack):
+    torch.save({"model": attack}, tmp_path / "bad.pt")
+    with pytest.raises(OFAError, match="damaged"):
+        read(tmp_path / "bad.pt")
+
+
+def test_tensors_cannot_reach_beyond_their_data(tmp_path):
+    torch.save({"model": torch.ones(4)}, tmp_path / "good.pt")
+    with zipfile.ZipFile(tmp_path / "good.pt") as good, zipfile.ZipFile(tmp_path / "bad.pt", "w") as bad:
+        for name in good.namelist():
+            content = good.read(name)
+            if name.endswith("data.pkl"):
+                # The size (4,), a tuple of one byte-sized integer, becomes (200,).
+                assert content.count(b"K\x04\x85") == 1
+                content = content.replace(b"K\x04\x85", b"K\xc8\x85")
+            bad.writestr(name, content)
+    with pytest.raises(OFAError, match="damaged"):
+        read(tmp_path / "bad.pt")
+
+
 def test_damaged_and_foreign_files_are_named(tmp_path):
     with pytest.raises(OFAError, match="no checkpoint at"):
         read(tmp_path / "absent.pt")

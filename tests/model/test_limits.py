@@ -18,6 +18,22 @@ def test_images_of_42_patches_a_side_work(build):
     assert encoded.states.shape[1] == 2 * 42 + 3
 
 
+def test_images_and_texts_that_do_not_belong_together_are_refused(build):
+    with pytest.raises(ValueError, match="2 images for 1 texts"):
+        build().encode(torch.tensor([[0, 5, 2]]), torch.zeros(2, 3, 32, 32))
+    with pytest.raises(OFAError, match="cannot draw 5 of the 4 patches"):
+        build().encode(torch.tensor([[0, 5, 2]]), torch.zeros(1, 3, 32, 32), patch_sample=5)
+
+
+def test_patches_are_drawn_without_repetition(build):
+    texts, images = torch.tensor([[0, 5, 2], [0, 5, 2]]), torch.rand(2, 3, 96, 96)
+    with torch.inference_mode():
+        sampled = build().encode(texts, images, patch_sample=20).positions[:, :20]
+    for positions in sampled:
+        assert len(positions.unique(dim=0)) == 20
+    assert not torch.equal(*sampled)
+
+
 def test_long_texts_are_refused(build):
     net = build()
     with torch.inference_mode():
