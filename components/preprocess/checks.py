@@ -122,7 +122,8 @@ class Checks:
         configuration, result = found.expectation_config, found.result
         arguments = {key: value for key, value in configuration.kwargs.items() if key != "batch_id"}
         own = arguments.pop("unexpected_rows_query", None)
-        expectation = f"{configuration.type}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
+        shown = ", ".join(f"{key}={str(value):.80}" for key, value in arguments.items())
+        expectation = f"{configuration.type}({shown})"
         if message := _exception(found.exception_info):
             raise OFAError(f"{table}: {expectation} cannot be evaluated: {message}; correct the suite")
         rows, query = result.get("unexpected_count"), result.get("unexpected_index_query")

@@ -54,6 +54,7 @@ def validate(
     image_rate: Annotated[float | None, typer.Option(help="Share of the pictures to decode whole.")] = None,
     max_bad_rows: Annotated[int | None, typer.Option(help="Bad rows that are put aside before it stops.")] = None,
     suites: Annotated[str | None, typer.Option(help="Folder of your own suites, KIND.yaml.")] = None,
+    previous: Annotated[str | None, typer.Option(help="report.json of the last version, to compare labels.")] = None,
     params: Params = PARAMS,
 ) -> None:
     """Check raw data, or tables, against suites of expectations.
@@ -65,6 +66,7 @@ def validate(
     from components.preprocess.validate import DOCS, validate
 
     given = {"kinds": kind, "image_rate": image_rate, "max_bad_rows": max_bad_rows, "suites": suites}
+    given |= {"previous": previous}
     given |= {"tables": tables} if tables else {"raw": raw}
     report = validate(out, **_settings(validate, "validate", params, **given))
     expectations, rows = sum(report["expectations"].values()), sum(report["rows"].values())

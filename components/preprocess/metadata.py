@@ -139,6 +139,13 @@ class Metadata:
         """Number of rows of an SQL table."""
         return self.database.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchone()[0]
 
+    def shares(self, table: str, column: str) -> dict[str, float]:
+        """The share of each value of a column, the most frequent first."""
+        query = f"SELECT {column}, COUNT(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+        counts = self.database.execute(query).fetchall()
+        total = sum(count for _, count in counts)
+        return {value: count / total for value, count in counts}
+
     def _pictures(self) -> Iterator[tuple[str, int, str]]:
         """uniq_id, row and source of all pictures, in pages between which the table may be changed."""
         query = f"SELECT rowid, uniq_id, row, source FROM {PICTURE} WHERE rowid > ? ORDER BY rowid LIMIT {_CHUNK}"

@@ -18,7 +18,7 @@ _ANSWERS = {"answers": "INTEGER", "lowest_confidence": "REAL", "highest_confiden
 COLUMNS: dict[str, dict[str, str]] = {
     "caption": {"captions": "INTEGER", "fewest_words": "INTEGER", "most_words": "INTEGER"},
     "refcoco": {"words": "INTEGER", **_BOX},
-    "vqa": {"words": "INTEGER", **_ANSWERS},
+    "vqa": {"words": "INTEGER", "answer_type": "TEXT", **_ANSWERS},
     "vision_language": {
         "type": "TEXT",
         "dataset": "TEXT",
@@ -27,10 +27,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_ANSWERS,
         **_BOX,
     },
-    "detection": {"boxes": "INTEGER", "unnamed": "INTEGER", **_BOX},
+    "detection": {"boxes": "INTEGER", "unnamed": "INTEGER", "first_label": "TEXT", **_BOX},
     "text": {"words": "INTEGER", "characters": "INTEGER"},
 }
-"""Columns of the records by kind of table, with their types in SQL.
+"""Columns of the records by kind of table, with their types in SQL. What does not apply to a row is NULL.
 
 x0, y0, x1, y1: the rectangle around all boxes of the row; smallest_side: the shortest side of any of its
 boxes; all in pixels.
@@ -38,7 +38,7 @@ boxes; all in pixels.
 
 
 def describe_row(kind: str, row: Mapping[str, str]) -> Record:
-    """The record of a row; its keys are `COLUMNS[kind]`. Raises ValueError with the reason if a value is unreadable."""
+    """The record of a row; its keys are among `COLUMNS[kind]`. Raises ValueError with the reason for a bad value."""
     return _DESCRIBE[kind](row)
 
 
@@ -116,12 +116,22 @@ def _refcoco(row: Mapping[str, str]) -> Record:
 
 
 def _vqa(row: Mapping[str, str]) -> Record:
-    return {"words": count_words(row["question"]), **_answers(row["answers"])}
+    record: Record = {"words": count_words(row["question"])}
+    if row["answers"]:
+        _, best = max(parse_answers(row["answers"]), key=lambda pair: pair[0])
+        record |= {"answer_type": _answer_type(best), **_answers(row["answers"])}
+    return record
+
+
+def _answer_type(answer: str) -> str:
+    """VQA's sorts of answers: yes/no, number, other."""
+    if answer in ("yes", "no", "是", "不是", "有", "没有"):
+        return "yes/no"
+    return "number" if answer.isdigit() else "other"
 
 
 def _vision_language(row: Mapping[str, str]) -> Record:
-    record: Record = dict.fromkeys(COLUMNS["vision_language"])
-    record |= {"type": row["type"], "dataset": row["dataset"]}
+    record: Record = {"type": row["type"], "dataset": row["dataset"]}
     if row["type"] == "qa":
         record |= {"question_words": count_words(row["question"]), **_answers(row["answers"])}
     else:
@@ -134,7 +144,8 @@ def _vision_language(row: Mapping[str, str]) -> Record:
 def _detection(row: Mapping[str, str]) -> Record:
     objects = parse_boxes(row["boxes"])
     unnamed = sum(not name.strip() for _, _, name in objects)
-    return {"boxes": len(objects), "unnamed": unnamed, **_boxes([box for box, _, _ in objects])}
+    boxes = _boxes([box for box, _, _ in objects])
+    return {"boxes": len(objects), "unnamed": unnamed, "first_label": objects[0][2], **boxes}
 
 
 def _text(row: Mapping[str, str]) -> Record:

@@ -9,10 +9,10 @@ from typing import Any
 
 from components.preprocess.checks import Checks, Failure
 from components.preprocess.folders import replace_folder, staging_folder
-from components.preprocess.metadata import PICTURE, Metadata, Source
+from components.preprocess.metadata import PICTURE, Metadata
 from components.preprocess.quarantine import Quarantine
 from components.preprocess.rows import open_raw, raw_sources, table_sources
-from components.preprocess.suites import load_suite
+from components.preprocess.suites import Shares, Suite
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 
@@ -28,6 +28,7 @@ def validate(
     image_rate: float = 0.1,
     max_bad_rows: int = 0,
     suites: str = "",
+    previous: str = "",
 ) -> dict[str, Any]:
     """Validate raw data, or TSV tables, and write report, Data Docs and rejected rows into the folder `out`.
 
@@ -42,6 +43,7 @@ def validate(
         image_rate: share of the pictures that are decoded whole, 0 to 1; the header of every picture is read.
         max_bad_rows: how many rows of all tables together may be put aside.
         suites: a folder of your own suites (`KIND.yaml`), used where it has one in place of the project's.
+        previous: report.json of the last version of the data; the shares of labels are compared to it.
 
     Returns:
         The content of report.json.
@@ -59,6 +61,7 @@ def validate(
     if suites and not Path(suites).is_dir():
         raise OFAError(f"validate: no such folder of suites: {suites}")
     sources = raw_sources(open_raw(raw), kinds) if raw else table_sources(tables, kinds)
+    last = _last_shares(previous) if previous else {}
     folder = Path(out)
     staging = staging_folder(folder, REPORT)
     shutil.rmtree(staging, ignore_errors=True)
@@ -66,8 +69,11 @@ def validate(
     with Metadata(staging / "records.sqlite", sources) as metadata:
         metadata.fill()
         metadata.look(image_rate)
-        report = _report(metadata, sources)
-        stopped = _check(metadata, staging, suites, max_bad_rows, report)
+        tables = [PICTURE] if metadata.count(PICTURE) else []
+        tables += dict.fromkeys(source.kind for source in sources)
+        loaded = [Suite(table, suites) for table in tables]
+        report = _report(metadata, loaded)
+        stopped = _check(metadata, staging, loaded, last, max_bad_rows, report)
     metadata.path.unlink()
     with atomic_write(staging / REPORT) as file:
         json.dump(report, file, indent=1, ensure_ascii=False)
@@ -77,19 +83,39 @@ def validate(
     return report
 
 
-def _report(metadata: Metadata, sources: Sequence[Source]) -> dict[str, Any]:
+def _last_shares(path: str) -> dict[str, Shares]:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))["shares"]
+    except OSError as error:
+        raise OFAError(f"cannot read the report of the last version {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise OFAError(f"{path}: not a report of this step: {error}") from None
+
+
+def _report(metadata: Metadata, suites: Sequence[Suite]) -> dict[str, Any]:
+    sources = metadata.sources.values()
     return {
         "success": False,
         "rows": {source.name: metadata.count(source.kind, f"source = '{source.name}'") for source in sources},
         "pictures": {"all": metadata.count(PICTURE), "decoded": metadata.count(PICTURE, "decoded = 1")},
+        "shares": {
+            suite.kind: {column: metadata.shares(suite.kind, column) for column in suite.compared}
+            for suite in suites
+            if suite.compared
+        },
     }
 
 
-def _check(metadata: Metadata, staging: Path, suites: str, max_bad_rows: int, report: dict[str, Any]) -> str:
+def _check(
+    metadata: Metadata,
+    staging: Path,
+    suites: Sequence[Suite],
+    last: dict[str, Shares],
+    max_bad_rows: int,
+    report: dict[str, Any],
+) -> str:
     """Run the suites and fill the report; why the data do not pass, or an empty string."""
-    tables = [PICTURE] if metadata.count(PICTURE) else []
-    tables += dict.fromkeys(source.kind for source in metadata.sources.values())
-    loaded = {table: load_suite(table, suites) for table in tables}
+    loaded = {suite.kind: suite.make(last.get(suite.kind, {})) for suite in suites}
     checks = Checks(metadata.path, staging / DOCS)
     failures = checks.run(loaded, "delivered")
     critical = _critical(failures)
