@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ofa.data import Table
 from ofa.tasks import Task
 from ofa.tasks.boxes import BoxSettings
+from ofa.tasks.vision_language import VisionLanguage
 from ofa.text.cleaning import pre_caption, pre_question, strip_punctuation
 
 SAMPLED_ROWS = 64
@@ -27,7 +28,8 @@ def used_ids(sources: Iterable[tuple[Table, Task]]) -> tuple[int, ...]:
     ids = {tokenizer.bos, tokenizer.pad, tokenizer.eos, tokenizer.unk, tokenizer.mask}
     words: set[str] = set()
     for table, task in sources:
-        words |= _words(table)
+        found = _words(table)
+        words |= found | _replaced(found, task)
         ids |= _sampled(table, task)
         if isinstance(task.settings, BoxSettings):
             last = round(task.settings.patch_image_size / task.settings.max_image_size * (task.settings.num_bins - 1))
@@ -43,6 +45,15 @@ def _words(table: Table) -> set[str]:
     for row in table:
         words.update(_split(row))
     return words
+
+
+def _replaced(words: Iterable[str], task: Task) -> set[str]:
+    """The words that wrong captions get when one object's name is put in place of another's ("cats", "birds")."""
+    if not isinstance(task, VisionLanguage) or not task.settings.matching_ratio:
+        return set()
+    objects = task.negatives.objects
+    pairs = [(word, name) for word in words for name in objects if name in word]
+    return {part for word, name in pairs for other in objects for part in word.replace(name, other).split()}
 
 
 def _split(row: Mapping[str, str | memoryview]) -> Iterable[str]:

@@ -1,0 +1,28 @@
+"""`ofa`: one program for every job of the project. Each group of commands lives beside the steps that it runs."""
+
+from components.cli import Commands
+from components.deploy import cli as deploy
+from components.evaluate.cli import app as evaluate
+from components.preprocess.cli import app as data
+from components.train.cli import app as train
+from pipelines.commands.checkpoint import app as checkpoint
+from pipelines.commands.generate import generate
+from pipelines.commands.profile import profile
+from pipelines.commands.summary import summary
+
+app = Commands(
+    "ofa",
+    "OFA: one model that captions, answers, points and more - from raw data to a served champion.\n\n"
+    "`make repro` runs everything on the built-in data; `params.yaml` holds the settings; `docs/` tells more.",
+)
+
+app.add_typer(data)
+app.add_typer(train)
+app.add_typer(evaluate)
+app.add_typer(checkpoint)
+for command in (generate, deploy.gate, deploy.bundle, deploy.promote, deploy.rollback, deploy.serve, summary, profile):
+    app.command()(command)
+
+
+if __name__ == "__main__":
+    app()
