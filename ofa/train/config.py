@@ -25,7 +25,7 @@ class TrainConfig:
 
     # Optimizer
 
-    learning_rate: float = 5e-5
+    lr: float = 5e-5
     """Peak learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay rates of AdamW's first and second moment."""
@@ -44,7 +44,7 @@ class TrainConfig:
     """Course of the learning rate after the warm-up."""
     power: float = 1.0
     """Exponent of the polynomial schedule; 1 is linear."""
-    end_learning_rate: float = 0.0
+    end_lr: float = 0.0
     """Learning rate at the last step."""
     warmup_ratio: float = 0.06
     """Share of the steps in which the learning rate rises from 0, rounded down; unused when `warmup_steps` is set."""
@@ -109,11 +109,11 @@ class TrainConfig:
         for name in ("warmup_ratio", "label_smoothing", "drop_worst_ratio", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-        for name in ("end_learning_rate", "weight_decay", "clip_norm", "drop_worst_after", "rdrop_alpha", "patience"):
+        for name in ("end_lr", "weight_decay", "clip_norm", "drop_worst_after", "rdrop_alpha", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.lr <= 0:
+            raise ValueError(f"lr must be positive, got {self.lr}")
         if self.encouraging_log_end is not None and not 0 < self.encouraging_log_end <= 1:
             raise ValueError(f"encouraging_log_end must be in (0, 1], got {self.encouraging_log_end}")
         if self.warmup_steps is not None and not 0 <= self.warmup_steps <= self.steps:

@@ -266,7 +266,7 @@ class _Trainer:
         if self.state["nonfinite_in_a_row"] >= self.config.max_nonfinite:
             raise OFAError(
                 f"{self.config.max_nonfinite} steps in a row, the last of them {self.step}, had a loss or gradient "
-                f"that is not finite; samples of the last: {shown}. Lower learning_rate, or look at these rows"
+                f"that is not finite; samples of the last: {shown}. Lower lr, or look at these rows"
             )
 
     def _record(self, progress) -> None:

@@ -8,10 +8,10 @@ from ofa.train.config import TrainConfig
 def learning_rate(config: TrainConfig, updates: int) -> float:
     """The learning rate of the next update after `updates` of them.
 
-    It rises linearly from 0 to `config.learning_rate` over the warm-up, then falls to `config.end_learning_rate` at
+    It rises linearly from 0 to `config.lr` over the warm-up, then falls to `config.end_lr` at
     `config.steps` and stays there. With "polynomial" these are the values of the original's `polynomial_decay`.
     """
-    peak, end = config.learning_rate, config.end_learning_rate
+    peak, end = config.lr, config.end_lr
     warmup = config.total_warmup_steps
     if updates < warmup:
         return peak * updates / warmup

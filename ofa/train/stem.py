@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import FloatTensor, LongTensor, Tensor, nn
@@ -43,10 +44,10 @@ L1_WEIGHT, GIOU_WEIGHT = 5.0, 2.0
 class Cells:
     """What each cell of a picture should say. R x C cells."""
 
-    kind: LongTensor
+    kind: np.ndarray
     """(R, C) number of the object's kind, 0 where there is none."""
-    box: FloatTensor
-    """(R, C, 4) x0, y0, x1, y1 of the object as shares of the picture's width and height."""
+    box: np.ndarray
+    """(R, C, 4) x0, y0, x1, y1 of the object as shares of the picture's width and height, float32."""
 
 
 def assign(boxes: FloatTensor, kinds: LongTensor, rows: int, columns: int) -> Cells:
@@ -67,7 +68,7 @@ def assign(boxes: FloatTensor, kinds: LongTensor, rows: int, columns: int) -> Ce
             row, column = int((y0 + y1) / 2 * rows), int((x0 + x1) / 2 * columns)
             inside[min(row, rows - 1), min(column, columns - 1)] = True
         kind[inside], box[inside] = kinds[i], boxes[i]
-    return Cells(kind, box)
+    return Cells(kind.numpy(), box.numpy())
 
 
 def _centers(rows: int, columns: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
@@ -133,7 +134,7 @@ class StemLoss:
 
     def size(self, batch: Batch, updates: int) -> int:
         """The number of cells."""
-        return sum(cells.kind.numel() for cells in batch.references)
+        return sum(cells.kind.size for cells in batch.references)
 
     def __call__(self, net: nn.Module, batch: Batch, updates: int) -> TokenLoss:
         """The batch's loss, summed over cells."""
@@ -148,9 +149,9 @@ class StemLoss:
 
 
 def _targets(batch: Batch, device: torch.device) -> tuple[LongTensor, FloatTensor]:
-    kind = torch.stack([cells.kind for cells in batch.references])
-    box = torch.stack([cells.box for cells in batch.references])
-    return kind.to(device), box.to(device)
+    kind = np.stack([cells.kind for cells in batch.references])
+    box = np.stack([cells.box for cells in batch.references])
+    return torch.from_numpy(kind).to(device), torch.from_numpy(box).to(device)
 
 
 @torch.inference_mode()

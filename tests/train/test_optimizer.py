@@ -13,7 +13,7 @@ from tests.train import toy
 
 def test_three_updates_are_the_originals(golden, recorded_net, recorded_batch):
     recorded = np.load(golden / "variants_micro.npz")
-    config = TrainConfig(steps=3, learning_rate=1e-4, weight_decay=0.01, clip_norm=1.0, label_smoothing=0.1)
+    config = TrainConfig(steps=3, lr=1e-4, weight_decay=0.01, clip_norm=1.0, label_smoothing=0.1)
     net, batch, objective = recorded_net(), recorded_batch("base"), SequenceLoss(config)
     optimizer = AdamW(net, config)
     parameters = dict(net.named_parameters())
@@ -25,7 +25,7 @@ def test_three_updates_are_the_originals(golden, recorded_net, recorded_batch):
         (result.loss / result.size).backward()
         norm = optimizer.clip(config.clip_norm)
         assert norm == pytest.approx(float(recorded[f"adam/step{step}/grad_norm_before_clip"]), rel=1e-4)
-        optimizer.step(config.learning_rate)
+        optimizer.step(config.lr)
         norms = [parameters[name].norm().item() for name in names]
         assert norms == pytest.approx(recorded[f"adam/step{step}/param_norms"].tolist(), rel=5e-6)
         for name, expected in zip(names, recorded[f"adam/step{step}/param_first4"], strict=True):

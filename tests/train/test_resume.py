@@ -114,16 +114,16 @@ def test_a_finished_run_is_not_repeated(tmp_path):
 
 def test_a_run_with_other_settings_is_not_continued(tmp_path):
     run(tmp_path, steps=5)
-    with pytest.raises(OFAError, match="learning_rate: 0.01 then, 0.02 now"):
-        run(tmp_path, steps=5, learning_rate=0.02)
+    with pytest.raises(OFAError, match="lr: 0.01 then, 0.02 now"):
+        run(tmp_path, steps=5, lr=0.02)
 
 
 def test_a_run_with_other_settings_can_be_restarted(tmp_path):
     run(tmp_path / "changed", steps=5)
-    config = toy.settings(**SETTINGS | {"steps": 5, "learning_rate": 0.02})
+    config = toy.settings(**SETTINGS | {"steps": 5, "lr": 0.02})
     net = toy.network(**NETWORK)
     train(net, toy.stream(config), config, tmp_path / "changed", restart=True)
-    assert same(toy.weights(net), run(tmp_path / "fresh", steps=5, learning_rate=0.02))
+    assert same(toy.weights(net), run(tmp_path / "fresh", steps=5, lr=0.02))
     assert steps(tmp_path / "changed") == [1, 2, 3, 4, 5]
 
 

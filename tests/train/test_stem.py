@@ -3,6 +3,7 @@
 import io
 import random
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -47,7 +48,7 @@ def test_each_cell_gets_the_smallest_box_over_its_center():
                     covering += 1
                     smallest = min(over, key=lambda b: float((boxes[b, 2:] - boxes[b, :2]).prod()))
                     assert cells.kind[r, c] == kinds[smallest]
-                    assert torch.equal(cells.box[r, c], boxes[smallest])
+                    assert cells.box[r, c].tolist() == boxes[smallest].tolist()
         assert covering > 0
 
 
@@ -55,7 +56,7 @@ def test_a_box_between_the_centers_gets_the_cell_it_lies_in():
     boxes = torch.tensor([[0.26, 0.01, 0.36, 0.05], [0.0, 0.0, 1.0, 1.0]])
     cells = assign(boxes, torch.tensor([1, 2]), rows=4, columns=4)
     assert cells.kind[0].tolist() == [2, 1, 2, 2]
-    assert torch.equal(cells.box[0, 1], boxes[0])
+    assert cells.box[0, 1].tolist() == boxes[0].tolist()
 
 
 def test_mirrored_pictures_have_mirrored_cells():
@@ -64,11 +65,11 @@ def test_mirrored_pictures_have_mirrored_cells():
     plain = task.sample(row(3), train=False, rng=random.Random(mirrored))
     other = task.sample(row(3), train=True, rng=random.Random(mirrored))
     assert torch.equal(other.image, plain.image.flip(2))
-    assert torch.equal(other.reference.kind, plain.reference.kind.flip(1))
+    assert np.array_equal(other.reference.kind, plain.reference.kind[:, ::-1])
     seen = plain.reference.kind != 0
-    expected = plain.reference.box.clone()
+    expected = plain.reference.box.copy()
     expected[..., [0, 2]] = 1 - expected[..., [2, 0]]
-    assert torch.allclose(other.reference.box.flip(1)[seen], expected[seen])
+    assert np.allclose(other.reference.box[:, ::-1][seen], expected[seen])
 
 
 def test_overlap_is_that_of_torchvision():
@@ -81,7 +82,7 @@ def test_the_resnet_learns_and_nothing_else_changes(tmp_path):
     train_rows, valid_rows = [row(i) for i in range(64)], [row(i) for i in range(1000, 1020)]
     net = toy.network(resnet_width=8)
     before = toy.weights(net)
-    config = TrainConfig(steps=80, batch_size=8, learning_rate=5e-3, schedule="cosine", betas=(0.9, 0.98), device="cpu")
+    config = TrainConfig(steps=80, batch_size=8, lr=5e-3, schedule="cosine", betas=(0.9, 0.98), device="cpu")
     result = pretrain_stem(net, train_rows, config, tmp_path, image_size=64, valid_table=valid_rows)
     assert result.metrics["object_accuracy"] > 0.8
     assert result.metrics["box_iou"] > 0.5

@@ -24,7 +24,7 @@ def column(out, name: str) -> list[float]:
 
 
 def test_the_network_learns(tmp_path):
-    run(tmp_path, steps=60, precision="fp32", learning_rate=3e-3, schedule="constant")
+    run(tmp_path, steps=60, precision="fp32", lr=3e-3, schedule="constant")
     losses = column(tmp_path, "loss")
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 

@@ -64,7 +64,7 @@ def stream(config: TrainConfig, world: World | None = None, task: Task | None = 
 
 
 def settings(**overrides) -> TrainConfig:
-    base = dict(steps=12, batch_size=8, learning_rate=1e-2, checkpoint_every=4, log_every=1, device="cpu")
+    base = dict(steps=12, batch_size=8, lr=1e-2, checkpoint_every=4, log_every=1, device="cpu")
     return TrainConfig(**base | overrides)
 
 
