@@ -18,7 +18,7 @@ Out = Annotated[str, typer.Option(help="Folder for the trained network.")]
 def stem(
     tables: Tables = "data/tables", out: Out = "models/stem", work: Work = "runs/stem", params: Params = "params.yaml"
 ) -> None:
-    """Pretrain the ResNet on boxes, in place of ImageNet weights.
+    """Pretrain the encoder on boxes, in place of ImageNet weights.
 
     Example: `ofa train stem --tables data/tables --out models/stem`
     """
@@ -32,7 +32,7 @@ def pretrain(
     tables: Tables = "data/tables",
     out: Out = "models/pretrain",
     work: Work = "runs/pretrain",
-    stem: Annotated[str, typer.Option(help="Network whose ResNet to start from; empty for random weights.")] = "",
+    stem: Annotated[str, typer.Option(help="Network whose encoder to start from; empty for random weights.")] = "",
     params: Params = "params.yaml",
 ) -> None:
     """Pretrain one network on the mixture of all pretraining tables.

@@ -29,7 +29,7 @@ def pretrain(
         tables: folder of tables, as `ofa data build` makes it.
         out: folder for the network.
         work: folder for checkpoints and curves; a run that was interrupted there goes on.
-        stem: folder with a network whose ResNet to start from; empty starts from random weights.
+        stem: folder with a network whose encoder to start from; empty starts from random weights.
         params: file with the sections `model`, `train` and `pretrain`.
 
     Raises:
@@ -69,8 +69,8 @@ def pretrain(
 
 def _start_from_stem(net: OFAModel, folder: str) -> None:
     _, state = load_folder(folder)
-    prefix = "encoder.resnet."
-    net.encoder.resnet.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    prefix = "encoder."
+    net.encoder.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
 
 
 def _all_tables(mixture: list, tables: str, params: str) -> list:

@@ -29,7 +29,7 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StemSection:
-    """Section `stem`: dense pretraining of the ResNet on the detection table, in place of ImageNet weights."""
+    """Section `stem`: dense pretraining of the encoder on the detection table, in place of ImageNet weights."""
 
     patch_image_size: int = 128
     """Side of the square (pixels) that pictures are resized to."""

@@ -1,4 +1,4 @@
-"""The stem step: the ResNet alone, on boxes, in place of ImageNet weights."""
+"""The stem step: the encoder alone, on boxes, in place of ImageNet weights."""
 
 import torch
 
@@ -14,7 +14,7 @@ from ofa.train.stem import pretrain_stem
 def stem(
     tables: str = "data/tables", out: str = "models/stem", work: str = "runs/stem", params: str = "params.yaml"
 ) -> TrainResult:
-    """Pretrain the ResNet of a network on the detection table.
+    """Pretrain the encoder of a network on the detection table.
 
     Args:
         tables: folder of tables, as `ofa data build` makes it.

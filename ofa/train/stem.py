@@ -1,4 +1,4 @@
-"""Pretraining of the ResNet on boxes: which object covers each cell of its grid, and where that object ends.
+"""Dense pretraining of the encoder on pictures: which object covers each cell of the grid, and where its box is.
 
 The original's ResNet starts from ImageNet weights. A network that is trained from nothing on a small set of pictures
 learns to find things in minutes with this dense objective, and not within hours without it. The heads are thrown away
@@ -26,6 +26,7 @@ from ofa.data.table import RowError
 from ofa.data.transforms import to_tensor
 from ofa.errors import OFAError
 from ofa.model import OFAModel
+from ofa.model.encoder import Encoder
 from ofa.progress import track
 from ofa.tasks.detection import parse_objects
 from ofa.train.config import TrainConfig
@@ -111,22 +112,26 @@ class StemTask:
 
 
 class StemNetwork(nn.Module):
-    """A ResNet with heads that say, for each cell, an object's kind and the distances to its four sides."""
+    """An encoder with a linear head that says, for each cell, an object's kind and where its box is in the picture.
 
-    def __init__(self, resnet: nn.Module, channels: int, kinds: int):
+    The head reads the encoder's last states, so that these come to hold kind and place in a form that a decoder can
+    copy from.
+    """
+
+    def __init__(self, encoder: Encoder, width: int, kinds: int):
         super().__init__()
-        self.resnet = resnet
-        self.context = nn.Conv2d(channels, channels, 3, padding=1)
-        self.head = nn.Conv2d(channels, BACKGROUND + 1 + kinds + 4, 1)
+        self.encoder = encoder
+        self.head = nn.Linear(width, BACKGROUND + 1 + kinds + 4)
+        self.width = width
 
     def forward(self, images: FloatTensor) -> tuple[FloatTensor, FloatTensor]:
         """Normalized images (B, 3, H, W) -> logits (B, R, C, 1 + kinds) and boxes (B, R, C, 4), as in `Cells`."""
-        features = self.resnet(images)
-        out = self.head(F.relu(self.context(features))).float().permute(0, 2, 3, 1)
-        y, x = _centers(*out.shape[1:3], out.device)
-        centers = torch.stack([x, y], dim=-1)
-        near, far = F.softplus(out[..., -4:]).split(2, dim=-1)
-        return out[..., :-4], torch.cat([centers - near, centers + far], dim=-1)
+        rows, columns = images.shape[2] // STRIDE, images.shape[3] // STRIDE
+        no_text = images.new_zeros(len(images), 1, self.width)
+        states, _, _ = self.encoder(no_text, torch.zeros_like(no_text[..., 0], dtype=torch.bool), images)
+        out = self.head(states[:, : rows * columns]).float().unflatten(1, (rows, columns))
+        center, half = out[..., -4:].sigmoid().split(2, dim=-1)
+        return out[..., :-4], torch.cat([center - half, center + half], dim=-1)
 
 
 class StemLoss:
@@ -212,10 +217,10 @@ def pretrain_stem(
     restart: bool = False,
     world: World | None = None,
 ) -> TrainResult:
-    """Train the ResNet of `net` in place; the rest of the network stays as it is.
+    """Train the encoder of `net` in place; the rest of the network stays as it is.
 
     Args:
-        net: its `encoder.resnet` is trained.
+        net: its `encoder` is trained.
         table: detection rows.
         config: settings; the fields about token losses have no meaning here.
         image_size: side in pixels that pictures are resized to, a multiple of 16; that of the training after this one.
@@ -264,4 +269,4 @@ def pretrain_stem(
 def _with_heads(net: OFAModel, kinds: int, seed: int) -> StemNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return StemNetwork(net.encoder.resnet, 16 * net.config.resnet_width, kinds)
+        return StemNetwork(net.encoder, net.config.d_model, kinds)
