@@ -110,7 +110,7 @@ def evaluate(
     )
     _start_or_continue(Path(out), origin, task, limit)
     network = functools.cache(job.load)
-    rows, rejected = predict(job, out, processes, limit, network)
+    rows, rejected = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
     if not rows:
         raise OFAError(f"{', '.join(paths)}: no row could be evaluated")
     measured = measure.measure(rows)

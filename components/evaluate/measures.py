@@ -64,6 +64,10 @@ class Measure:
         """
         return {"references": plain(reference)}
 
+    def together(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the truth of rows that share an id has in place of the first one's."""
+        return {}
+
     def measure(self, rows: Sequence[Row]) -> Measured:
         """Score predictions."""
         pairs = [(Prediction(r["uniq_id"], r["prediction"], r["score"]), r["references"]) for r in rows]
@@ -101,6 +105,9 @@ class CaptionMeasure(Measure):
             raise OFAError("the row has no reference caption")
         objects = [name for name in row.get("objects", "").split("&&") if name.strip()]
         return {"references": references, "objects": len(objects)}
+
+    def together(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return {"references": [text for row in rows for text in self.truth(row, None)["references"]]}
 
     def measure(self, rows: Sequence[Row]) -> Measured:
         wanted = [name for name in caption.METRICS if name not in self.skip]

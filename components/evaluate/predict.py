@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import multiprocessing
 
 from components.evaluate.measures import Measure, measure_for, plain
-from components.evaluate.record import PREDICTIONS, read_lines
+from components.evaluate.record import read_lines
 from ofa import tasks
 from ofa.data import Table
 from ofa.data.batch import PAD, Batch, Sample, collate
@@ -30,6 +30,16 @@ from ofa.progress import bar
 from ofa.settings import build
 from ofa.tasks import Prediction, Task
 from ofa.tasks.store import saved_settings
+
+
+class Rows(Protocol):
+    """What is predicted: `ofa.data.Table`, or anything like it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
+
+    def locate(self, index: int) -> tuple[Path, int]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +69,12 @@ class Job:
     def make_search(self, task: Task) -> SearchConfig:
         return build(SearchConfig, asdict(task.search) | dict(self.search), f"search of {self.task}")
 
-    def open_table(self, task: Task) -> Table:
+    def open_table(self, task: Task) -> Rows:
         return Table(list(self.table), task.columns or TABLES[task.table])
+
+    def make_measure(self, task: Task) -> Measure:
+        """Gives each prediction the truth that it is held against, and says which rows share one."""
+        return measure_for(task)
 
     def load(self, rank: int = 0) -> torch.nn.Module:
         from ofa import checkpoint
@@ -74,7 +88,7 @@ class Job:
 class Remaining(Sequence):
     """Some rows of a table, by their numbers."""
 
-    def __init__(self, table: Table, numbers: Sequence[int]):
+    def __init__(self, table: Rows, numbers: Sequence[int]):
         self.table, self.numbers = table, numbers
 
     def __len__(self) -> int:
@@ -109,16 +123,17 @@ class Judged:
 
 def predict(
     job: Job,
-    out: str | Path,
+    path: str | Path,
     processes: int = 1,
     limit: int | None = None,
     load: Callable[[], torch.nn.Module] | None = None,
 ) -> tuple[list[dict], list[dict]]:
-    """Predict every row of a table that `out` does not hold yet.
+    """Predict every row that a file of predictions does not hold yet.
 
     Args:
         job: task, checkpoint and table.
-        out: folder of `predictions.jsonl`.
+        path: JSON lines, one a prediction, written as they come and put in the table's order at the end. A row that
+            could not be read is a line with its `error`; it is tried again when the file is gone on with.
         processes: processes that predict side by side, each with its own copy of the network (and GPU, if there are).
         limit: use the first rows only.
         load: gives the network when this process predicts itself; None loads it from the job's checkpoint.
@@ -129,34 +144,39 @@ def predict(
     Raises:
         OFAError: more than `job.max_bad_rows` rows are unreadable, or a process died.
     """
-    out, task = Path(out), job.make_task()
-    table, measure = job.open_table(task), measure_for(task)
-    done = _collect(out)
+    path, task = Path(path), job.make_task()
+    table, measure = job.open_table(task), job.make_measure(task)
     first, repeated, rejected = _index(table, measure, limit)
-    waiting = [number for number in first.values() if number not in done]
     if len(rejected) > job.max_bad_rows:
         raise _too_many(rejected, job.max_bad_rows)
-    with bar(total=len(first), label=f"evaluate {job.task}", unit="row", initial=len(first) - len(waiting)) as progress:
-        if processes == 1 or len(waiting) <= job.batch_size:
-            for count in _run(job, waiting, _part(out, 0), load or job.load):
-                progress.update(count)
-        else:
-            for count in _run_in_processes(job, waiting, out, processes):
-                progress.update(count)
-    done = _collect(out)
-    rows = [done[number] for number in sorted(first.values())]
+    done = _collect(path, first)
+    names = {number: name for name, number in first.items() if "error" in done.get(name, {"error": "not predicted"})}
+    waiting = list(names)
+    if processes == 1 or len(waiting) <= job.batch_size:
+        batches = _run(job, waiting, load or job.load)
+    else:
+        batches = _run_in_processes(job, waiting, processes)
+    with (
+        bar(total=len(first), label=f"predict {job.task}", unit="row", initial=len(first) - len(waiting)) as progress,
+        open(path, "a", encoding="utf-8") as file,
+    ):
+        for batch in batches:
+            file.writelines(_line(row | {"uniq_id": names[row["row"]]}) for row in batch)
+            file.flush()
+            progress.update(len(batch))
+    done = _collect(path, first)
+    rows = [done[name] for name in first]
     rejected += [row for row in rows if "error" in row]
     rows = [row for row in rows if "error" not in row]
     if len(rejected) > job.max_bad_rows:
         raise _too_many(rejected, job.max_bad_rows)
     for row in rows:
         if others := repeated.get(row["row"]):
-            rows_of_id = [table[number] for number in (row["row"], *others)]
-            row["references"] = [text for found in rows_of_id for text in measure.truth(found, None)["references"]]
+            row |= measure.together([table[number] for number in (row["row"], *others)])
     return rows, sorted(rejected, key=lambda row: row["row"])
 
 
-def latency(job: Job, task: Task, net: torch.nn.Module, table: Table, samples: int) -> list[float]:
+def latency(job: Job, task: Task, net: torch.nn.Module, table: Rows, samples: int) -> list[float]:
     """Milliseconds for each of the first rows alone, from the row to its prediction; one is run first as a warm-up."""
     search, times = job.make_search(task), []
     for number in range(min(samples, len(table)) + 1):
@@ -171,9 +191,7 @@ def latency(job: Job, task: Task, net: torch.nn.Module, table: Table, samples: i
     return times
 
 
-def _index(
-    table: Table, measure: Measure, limit: int | None
-) -> tuple[dict[str, int], dict[int, list[int]], list[dict]]:
+def _index(table: Rows, measure: Measure, limit: int | None) -> tuple[dict[str, int], dict[int, list[int]], list[dict]]:
     """First row of each id; the further rows of an id by its first, where ids may repeat; rows that cannot be used."""
     first: dict[str, int] = {}
     repeated: dict[int, list[int]] = {}
@@ -206,64 +224,52 @@ def _too_many(rejected: Sequence[Mapping[str, Any]], limit: int) -> OFAError:
     )
 
 
-def _part(out: Path, rank: int) -> Path:
-    return out / (PREDICTIONS if rank == 0 else f"predictions-{rank}.jsonl")
-
-
-def _collect(out: Path) -> dict[int, dict[str, Any]]:
-    """All rows written so far by row number, brought together in one file; a line cut off by a kill is dropped."""
-    parts = sorted(out.glob("predictions*.jsonl"))
-    rows = {row["row"]: row for part in parts for row in read_lines(part)}
-    with atomic_write(out / PREDICTIONS) as file:
-        for number in sorted(rows):
-            file.write(json.dumps(rows[number], ensure_ascii=False) + "\n")
-    for part in parts:
-        if part.name != PREDICTIONS:
-            part.unlink()
+def _collect(path: Path, numbers: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """All rows written so far by id, in the file once each and in the order of `numbers`; of two with an id the later
+    one counts, and a line cut off by a kill is dropped."""
+    rows = {row["uniq_id"]: row for row in read_lines(path)} if path.exists() else {}
+    rows = {name: row | {"row": numbers.get(name, row["row"])} for name, row in rows.items()}
+    with atomic_write(path) as file:
+        file.writelines(_line(row) for row in sorted(rows.values(), key=lambda row: row["row"]))
     return rows
 
 
-def _run(job: Job, numbers: Sequence[int], path: Path, load: Callable[[], torch.nn.Module]) -> Iterator[int]:
-    """Predict rows and append them to a file; yields how many were done."""
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) -> Iterator[list[dict[str, Any]]]:
+    """Predict rows; yields them batch by batch, and with them those that could not be read."""
     if not numbers:
         return
     task = job.make_task()
     search, table = job.make_search(task), job.open_table(task)
     rejected: list[RowError] = []
-    source = Source(table=Remaining(table, numbers), task=Judged(task, measure_for(task)), train=False)
+    source = Source(table=Remaining(table, numbers), task=Judged(task, job.make_measure(task)), train=False)
     batches = Ordered(
         source, job.batch_size, workers=job.workers, max_bad_rows=job.max_bad_rows, report=rejected.append
     )
     net = load()
     numbered = {table.locate(number): number for number in numbers}
-    with open(path, "a", encoding="utf-8") as file:
-
-        def write(rows: Sequence[Mapping[str, Any]]) -> int:
-            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-            file.flush()
-            return len(rows)
-
+    start = time.perf_counter()
+    for batch in batches:
+        truths = [truth for _, truth in batch.references]
+        batch.references = [reference for reference, _ in batch.references]
+        prompts = [task.tokenizer.decode(ids[ids != PAD].tolist()).strip() for ids in batch.source]
+        predictions = _answer(task, net, batch, search)
+        seconds = (time.perf_counter() - start) / len(predictions)
+        yield [
+            {
+                **truth,
+                "prompt": prompt,
+                "prediction": plain(prediction.value),
+                "score": prediction.score,
+                "seconds": round(seconds, 6),
+            }
+            for truth, prompt, prediction in zip(truths, prompts, predictions, strict=True)
+        ]
         start = time.perf_counter()
-        for batch in batches:
-            truths = [truth for _, truth in batch.references]
-            batch.references = [reference for reference, _ in batch.references]
-            prompts = [task.tokenizer.decode(ids[ids != PAD].tolist()).strip() for ids in batch.source]
-            predictions = _answer(task, net, batch, search)
-            seconds = (time.perf_counter() - start) / len(predictions)
-            yield write(
-                [
-                    {
-                        **truth,
-                        "prompt": prompt,
-                        "prediction": plain(prediction.value),
-                        "score": prediction.score,
-                        "seconds": round(seconds, 6),
-                    }
-                    for truth, prompt, prediction in zip(truths, prompts, predictions, strict=True)
-                ]
-            )
-            start = time.perf_counter()
-        yield write([_rejection(numbered[Path(error.table), error.row], error) for error in rejected])
+    yield [_rejection(numbered[Path(error.table), error.row], error) for error in rejected]
 
 
 @torch.inference_mode()
@@ -271,11 +277,11 @@ def _answer(task: Task, net: torch.nn.Module, batch: Batch, search: SearchConfig
     return task.predict(net, batch.to(next(net.parameters()).device), search)
 
 
-def _run_in_processes(job: Job, numbers: Sequence[int], out: Path, processes: int) -> Iterator[int]:
+def _run_in_processes(job: Job, numbers: Sequence[int], processes: int) -> Iterator[list[dict[str, Any]]]:
     context = multiprocessing.get_context("spawn")
-    counts = context.Queue()
+    results = context.Queue()
     children = [
-        context.Process(target=_child, args=(job, numbers[rank::processes], _part(out, rank), rank, processes, counts))
+        context.Process(target=_child, args=(job, numbers[rank::processes], rank, processes, results))
         for rank in range(processes)
     ]
     running = set(range(processes))
@@ -284,13 +290,13 @@ def _run_in_processes(job: Job, numbers: Sequence[int], out: Path, processes: in
             child.start()
         while running:
             try:
-                rank, message = counts.get(timeout=1.0)
+                rank, message = results.get(timeout=1.0)
             except queue.Empty:
                 for rank in running:
                     if children[rank].exitcode not in (None, 0):
                         raise OFAError(
-                            f"evaluation process {rank} stopped with exit code {children[rank].exitcode}; what was "
-                            f"predicted is kept in {out}, so run the same command again"
+                            f"predicting process {rank} stopped with exit code {children[rank].exitcode}; what was "
+                            "predicted is kept, so run the same command again"
                         ) from None
                 continue
             if message is None:
@@ -308,14 +314,14 @@ def _run_in_processes(job: Job, numbers: Sequence[int], out: Path, processes: in
                 child.join()
 
 
-def _child(job: Job, numbers: Sequence[int], path: Path, rank: int, processes: int, counts) -> None:
+def _child(job: Job, numbers: Sequence[int], rank: int, processes: int, results) -> None:
     parent = os.getppid()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     try:
-        for count in _run(job, numbers, path, partial(job.load, rank)):
-            counts.put((rank, count))
+        for rows in _run(job, numbers, partial(job.load, rank)):
+            results.put((rank, rows))
             if os.getppid() != parent:  # the run was killed: do not go on unseen
                 return
-        counts.put((rank, None))
+        results.put((rank, None))
     except OFAError as error:
-        counts.put((rank, str(error)))
+        results.put((rank, str(error)))
