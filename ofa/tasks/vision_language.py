@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from ofa.data.augment import random_augment
 from ofa.data.batch import PAD, Sample
 from ofa.data.geometry import NO_BOXES, center_crop, object_center_crop, random_resize, stretch
 from ofa.data.transforms import resize
-from ofa.errors import OFAError
+from ofa.errors import OFAError, nearest
 from ofa.generate import SearchConfig
 from ofa.metrics.grounding import accuracy
 from ofa.tasks import caption, refcoco
@@ -30,6 +30,7 @@ MATCH_ANSWER = {
     "chinese": '问题" {} "的答案是" {} "吗?',
 }
 REGION_CAPTION = {"english": "  what does the region describe? region:", "chinese": "该区域描述了什么? 区域:"}
+TYPES = ("caption", "qa", "visual_grounding")
 NO_YES = {"english": ("no", "yes"), "chinese": ("否", "是")}
 
 
@@ -58,11 +59,17 @@ class VisionLanguageSettings(BoxSettings):
     """Folder of wrong captions and answers, see `ofa.tasks.negatives`; needed unless `matching_ratio` is 0."""
     region_caption_ratio: float = 1.0
     """Probability that a row of type visual_grounding also gives a sample of grounded captioning."""
+    type_weights: dict[str, float] = field(default_factory=dict)
+    """Factor of the loss of a row's samples by its type (caption, qa, visual_grounding); 1 where none is given. The
+    loss is a mean over tokens, so that without it the two tokens of an answer count little beside a caption."""
     noisy_datasets: tuple[str, ...] = ("cc12m",)
     """Data sets whose captions' first two tokens are not learned."""
 
     def __post_init__(self):
         super().__post_init__()
+        for name in self.type_weights:
+            if name not in TYPES:
+                raise OFAError(f"type_weights: no type {name!r}{nearest(name, list(TYPES))} ({', '.join(TYPES)})")
         for name in ("matching_ratio", "positive_ratio", "region_caption_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OFAError(f"{name} must lie in 0..1, got {getattr(self, name)}")
@@ -192,11 +199,13 @@ class VisionLanguage(ImageTask):
     def _with_picture(
         self, samples: list[Sample], row: Mapping[str, Any], picture: Image, shared: bool
     ) -> list[Sample]:
-        """Give all samples the picture; `shared` when other rows of the same picture look the same."""
+        """Give all samples the picture and their weight; `shared` when other rows of the picture look the same."""
         fields = self.shared(row, resize(picture, self.settings.patch_image_size))
         if not shared:
             fields["image_key"] = object()
+        weight = self.settings.type_weights.get(row["type"], 1.0)
         for sample in samples:
+            sample.confidence *= weight
             for name, value in fields.items():
                 setattr(sample, name, value)
         return samples
