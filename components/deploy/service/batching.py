@@ -59,6 +59,7 @@ class Batcher(Generic[Value, Result]):
                 raise RuntimeError("the batcher is closed")
             self._waiting.append(waiting)
             self._changed.notify()
+        waiting.future.add_done_callback(lambda future: self._forget(waiting) if future.cancelled() else None)
         return waiting.future
 
     def close(self) -> None:
@@ -82,7 +83,6 @@ class Batcher(Generic[Value, Result]):
         """Wait for a batch that is full or has waited long enough; empty when closed and nothing is left."""
         with self._changed:
             while True:
-                self._waiting = [waiting for waiting in self._waiting if not waiting.future.cancelled()]
                 pause = None
                 if self._waiting:
                     pause = self._waiting[0].arrived + self.max_wait - time.monotonic()
@@ -103,6 +103,12 @@ class Batcher(Generic[Value, Result]):
             if overdue or len(members) >= self.max_batch:
                 return members[: self.max_batch]
         return []
+
+    def _forget(self, cancelled: _Waiting[Value, Result]) -> None:
+        with self._changed:
+            if cancelled in self._waiting:
+                self._waiting.remove(cancelled)
+                self._changed.notify()
 
     def _compute(self, batch: Sequence[_Waiting[Value, Result]]) -> None:
         batch = [waiting for waiting in batch if waiting.future.set_running_or_notify_cancel()]

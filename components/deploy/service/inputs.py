@@ -16,6 +16,9 @@ from components.deploy.service.operations import Operation
 from components.deploy.service.settings import Limits
 from ofa.data.images import ImageError, decode, decode_base64, measure
 
+_BEGINNINGS = (b"\xff\xd8", b"\x89PNG", b"RIFF")
+"""First bytes of the formats that are read: no decoder sees anything else."""
+
 _OTHER_FIELDS = 64
 """Form fields besides those that the limits count."""
 
@@ -115,6 +118,8 @@ def open_picture(data: bytes, limits: Limits) -> Image:
     Raises:
         BadImage: another format than JPEG, PNG or WebP, more pixels than allowed, or damaged.
     """
+    if not data.startswith(_BEGINNINGS):
+        raise BadImage("cannot use the picture: it is no JPEG, PNG or WebP file")
     try:
         width, height = measure(data)
         if width * height > limits.image_pixels:

@@ -8,6 +8,7 @@ from components.deploy.service.errors import NotFound
 from ofa.errors import nearest
 from ofa.tasks import Prediction
 from ofa.tasks.boxes import Box
+from ofa.tasks.image_classify import ImageClassifySettings
 from ofa.tasks.vqa import VqaSettings
 
 
@@ -46,9 +47,13 @@ class Operation:
         return found
 
 
-def _only(settings: VqaSettings, candidates: tuple[str, ...]) -> VqaSettings:
+def _only_answers(settings: VqaSettings, candidates: tuple[str, ...]) -> VqaSettings:
     inference = "beam" if settings.inference == "open" else settings.inference
     return replace(settings, answers=candidates, answers_file=None, inference=inference)
+
+
+def _only_labels(settings: ImageClassifySettings, candidates: tuple[str, ...]) -> ImageClassifySettings:
+    return replace(settings, labels=candidates, labels_file=None)
 
 
 OPERATIONS = (
@@ -61,7 +66,7 @@ OPERATIONS = (
         text="question",
         text_help="The question.",
         example="what is on the left?",
-        limit=_only,
+        limit=_only_answers,
     ),
     Operation(
         "ground",
@@ -72,6 +77,7 @@ OPERATIONS = (
         text_help="What to find.",
         example="the apple left of the cat",
     ),
+    Operation("classify", "image_classify", "Name what a picture shows.", "label", limit=_only_labels),
     Operation("detect", "detection", "List the objects in a picture.", "objects"),
 )
 

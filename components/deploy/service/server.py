@@ -96,6 +96,7 @@ def _listen(settings: ServiceSettings) -> socket.socket:
         listener = socket.socket(family, kind)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()
     except OSError as error:
         raise OFAError(
             f"cannot listen at {settings.host}:{settings.port}: {error.strerror}; choose another port or address"

@@ -50,14 +50,14 @@ function body({ operation, question, answer, result, parts }) {
   const facts = make("p", "card-facts", meter, make("span", "", text("sure")(percent)), make("span", "", `${seconds} s`));
   facts.append(make("span", "version", `${text("version").toLowerCase()} ${shortVersion(answer.model.version)}`));
   box.append(facts);
-  if (operation.name === "answer") box.append(...others(result));
+  if (["answer", "classify"].includes(operation.name)) box.append(...others(result));
   return box;
 }
 
 function headline(operation, result, parts) {
   if (operation.name === "ground") return parts.length ? parts[0].label : text("notThere");
   if (operation.name === "detect") return result.objects.map((box) => box.label).join(", ") || text("nothing");
-  const sentence = String(result[operation.name]);
+  const sentence = String(result[operation.name] ?? result.label);
   return operation.name === "caption" ? sentence.charAt(0).toUpperCase() + sentence.slice(1) : sentence;
 }
 
@@ -70,7 +70,7 @@ function others(result) {
     const percent = toPercent(other.score);
     const meter = make("span", "meter", make("span"));
     meter.firstChild.style.width = `${percent}%`;
-    list.append(make("li", "", make("span", "other-name", other.answer), meter, make("span", "percent", `${percent} %`)));
+    list.append(make("li", "", make("span", "other-name", other.answer ?? other.label), meter, make("span", "percent", `${percent} %`)));
   }
   return [list];
 }

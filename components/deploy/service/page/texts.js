@@ -50,6 +50,7 @@ const TEXTS = {
     caption: { tab: "Describe", about: "What is in the picture, in one sentence.", go: "Describe" },
     answer: { tab: "Ask", about: "A question about the picture.", go: "Ask", hint: "How many bananas are there?" },
     ground: { tab: "Find", about: "Say what to look for; the picture shows where it is.", go: "Find", hint: "the dog on the right" },
+    classify: { tab: "Classify", about: "The one word for what it shows.", go: "Classify" },
     detect: { tab: "Objects", about: "Everything that the model knows, with its place.", go: "List objects" },
   },
   zh: {
@@ -101,6 +102,7 @@ const TEXTS = {
     caption: { tab: "描述", about: "用一句话描述图片。", go: "描述图片" },
     answer: { tab: "提问", about: "就图片提一个问题。", go: "提问", hint: "图中有几根香蕉？" },
     ground: { tab: "寻找", about: "说出要找什么，图上会标出它的位置。", go: "寻找", hint: "右边的狗" },
+    classify: { tab: "分类", about: "用一个词说出图中是什么。", go: "分类" },
     detect: { tab: "物体", about: "列出模型认识的所有物体及其位置。", go: "列出物体" },
   },
 };

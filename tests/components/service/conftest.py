@@ -1,0 +1,107 @@
+"""Small random networks whose answers depend on the picture, and servers that answer with them."""
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from ofa.checkpoint import save_folder
+from ofa.model import OFAConfig, OFAModel
+from ofa.tasks import create
+from ofa.tasks.store import save_tasks
+from ofa.text import Tokenizer
+from tests.components.service.running import Server, as_file
+
+WORDS = "a the cat dog apple car tree sun star fish bird house boat flower ball on of red blue"
+TASKS = {
+    "caption": {"patch_image_size": 32},
+    "refcoco": {"patch_image_size": 32},
+    "vqa": {"patch_image_size": 32, "answers": WORDS.split()},
+}
+
+PROGRAM = """
+import json, sys
+from components.deploy.service.server import serve
+from components.deploy.service.settings import ServiceSettings
+from ofa.settings import build
+serve(build(ServiceSettings, json.loads(sys.argv[1]), "settings"))
+"""
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint():
+    """A function that writes the checkpoint folder of a task."""
+    tokens = Tokenizer.english()
+    words = {token for word in WORDS.split() for token in tokens.encode(f" {word}")}
+    allowed = sorted({0, 1, 2, 3} | words | {tokens.bin(n) for n in range(0, 64, 2)})
+
+    def make(folder, task, seed):
+        torch.manual_seed(seed)
+        net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, output_ids=tuple(allowed)))
+        with torch.no_grad():  # random networks hardly look at pictures: make this one look
+            net.encoder.image_projection.weight.mul_(30)
+            for layer in net.decoder.layers:
+                layer.cross_attention_output_norm.weight.mul_(8)
+        save_folder(folder, net)
+        save_tasks(folder, {task: create(task, TASKS[task])})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory, make_checkpoint):
+    """A folder of checkpoint folders named after their tasks."""
+    folder = tmp_path_factory.mktemp("models")
+    for seed, task in enumerate(TASKS):
+        make_checkpoint(folder / task, task, seed)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """The files of 100 pictures; each has colors and a size of its own."""
+    rng = random.Random(0)
+
+    def color():
+        return tuple(rng.randrange(256) for _ in range(3))
+
+    found = []
+    for number in range(100):
+        image = Image.new("RGB", (40 + number, 139 - number), color())
+        image.paste(color(), (5, 5, 5 + rng.randrange(5, 35), 35))
+        found.append(as_file(image))
+    return found
+
+
+@pytest.fixture(scope="session")
+def launch(tmp_path_factory, root):
+    """A function from settings to a server, ready unless told otherwise. All end with the session."""
+    running = []
+
+    def start(ready=True, **settings):
+        folder = tmp_path_factory.mktemp("server")
+        settings = {"port": 0, "threads": 1, "cache": str(folder / "cache")} | settings
+        log = folder / "log"
+        with open(log, "w") as file:
+            command = [sys.executable, "-c", PROGRAM, json.dumps(settings, default=str)]
+            server = Server(subprocess.Popen(command, cwd=root, stderr=file), log)
+        running.append(server.process)
+        server.wait_until(server.is_listening)
+        if ready:
+            server.wait_until(server.is_ready)
+        return server
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(launch, models):
+    """A server whose items wait a little, so that batches form."""
+    return launch(model=models, max_wait_ms=20)
