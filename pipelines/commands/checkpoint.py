@@ -8,76 +8,58 @@ from components.cli import Commands
 
 app = Commands("checkpoint", "Checkpoints: inspect, compare and convert them.")
 
-Path = Annotated[str, typer.Argument(help="A checkpoint folder of ours, or a .pt file of the original.")]
+Network = Annotated[str, typer.Argument(help="A folder of ours, a .pt file of the original, or a Hugging Face folder.")]
 
 
 @app.command()
-def inspect(path: Path) -> None:
-    """Show what a checkpoint holds: configuration, size, tasks.
+def inspect(path: Network) -> None:
+    """Show what a checkpoint holds: format, size, configuration, tasks.
 
     Example: `ofa checkpoint inspect models/caption`
     """
-    from ofa.checkpoint import read
+    from ofa.checkpoint import inspect
     from ofa.tasks.store import saved_settings
 
-    config, state = read(path)
-    typer.echo(f"{path}: {sum(tensor.numel() for tensor in state.values()):,} numbers in {len(state)} tensors")
-    for name, value in config.to_dict().items():
-        shown = f"{len(value)} ids" if name == "output_ids" and value is not None else value
-        typer.echo(f"  {name}: {shown}")
-    for task, settings in saved_settings(path).items():
-        typer.echo(f"  task {task}: " + ", ".join(f"{key} {value}" for key, value in settings.items()))
+    for name, value in (inspect(path) | {"tasks": saved_settings(path)}).items():
+        if isinstance(value, dict):
+            typer.echo(f"{name}")
+            for key, item in value.items():
+                typer.echo(f"  {key:28} {_short(item)}")
+        else:
+            typer.echo(f"{name:30} {value:,}" if isinstance(value, int) else f"{name:30} {value}")
 
 
 @app.command()
-def diff(first: Path, second: Path) -> None:
+def diff(first: Network, second: Network) -> None:
     """Show how two checkpoints differ: fields of the configuration, and tensors by their largest difference.
 
     Exits with code 1 when they differ. Example: `ofa checkpoint diff models/pretrain models/caption`
     """
-    from ofa.checkpoint import read
+    from ofa.checkpoint import diff
 
-    (config, state), (other_config, other_state) = read(first), read(second)
-    differences = 0
-    values, other_values = config.to_dict(), other_config.to_dict()
-    for name, value in values.items():
-        if value != other_values[name]:
-            differences += 1
-            typer.echo(f"{name}: {_shown(value)} | {_shown(other_values[name])}")
-    for name in sorted(state.keys() | other_state.keys()):
-        ours, theirs = state.get(name), other_state.get(name)
-        if ours is None or theirs is None:
-            found = f"only in {first if theirs is None else second}"
-        elif ours.shape != theirs.shape:
-            found = f"{tuple(ours.shape)} | {tuple(theirs.shape)}"
-        else:
-            largest = (ours.double() - theirs.double()).abs().max().item() if ours.numel() else 0.0
-            found = f"differs by at most {largest:.3g}" if largest else ""
-        if found:
-            differences += 1
-            typer.echo(f"{name}: {found}")
-    typer.echo(f"{differences} differences" if differences else "no difference")
-    raise typer.Exit(1 if differences else 0)
+    found = diff(first, second)
+    for difference in found:
+        typer.echo(f"{difference.name:60} {_short(difference.detail)}")
+    typer.echo(f"{len(found)} differences" if found else "no difference")
+    raise typer.Exit(1 if found else 0)
 
 
 @app.command()
 def convert(
-    path: Path,
-    out: Annotated[str, typer.Argument(help="A folder for our format, or a name ending in .pt for the original's.")],
+    source: Network,
+    target: Annotated[str, typer.Argument(help="File or folder to write.")],
+    to: Annotated[str, typer.Option(help="Format: folder (ours), fairseq (the original's) or huggingface.")] = "folder",
 ) -> None:
-    """Convert a checkpoint between our folder format and the original's files.
+    """Convert a checkpoint between our folder format, the original's files and the Hugging Face port's layout.
 
     Example: `ofa checkpoint convert ofa_base.pt models/ofa_base`
     """
-    from ofa.checkpoint import read, save_fairseq, save_folder
+    from ofa.checkpoint import convert
 
-    config, state = read(path)
-    if out.endswith(".pt"):
-        save_fairseq(out, config, state)
-    else:
-        save_folder(out, (config, state))
-    typer.echo(f"{path} -> {out}")
+    convert(source, target, to)
+    typer.echo(f"{source} -> {target}")
 
 
-def _shown(value: object) -> object:
-    return f"{len(value)} values" if isinstance(value, list) and len(value) > 8 else value
+def _short(value: object, width: int = 100) -> str:
+    text = str(value)
+    return text if len(text) <= width else f"{text[:width]}..."
