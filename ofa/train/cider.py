@@ -68,10 +68,7 @@ def _ngrams(sentence: str) -> Counter[tuple[str, ...]]:
     return Counter(tuple(words[i : i + n]) for n in range(1, N_GRAMS + 1) for i in range(len(words) - n + 1))
 
 
-def leave_one_out(scores: Sequence[float], group: int) -> list[float]:
-    """Each score minus the mean of the other scores of its group (consecutive `group` captions of one picture)."""
-    rewards = []
-    for start in range(0, len(scores), group):
-        of_picture = scores[start : start + group]
-        rewards += [s - (sum(of_picture) - s) / (group - 1) for s in of_picture]
-    return rewards
+def leave_one_out(scores: Sequence[float]) -> list[float]:
+    """The score of each of a picture's captions minus the mean of the others'; 0 for a caption that is alone."""
+    others = max(len(scores) - 1, 1)
+    return [score - (sum(scores) - score) / others if len(scores) > 1 else 0.0 for score in scores]

@@ -23,7 +23,7 @@ from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
 from ofa.train.ema import EMA, copy_into
 from ofa.train.history import History, Window
-from ofa.train.losses import SequenceLoss, TokenLoss
+from ofa.train.losses import Objective, SequenceLoss, TokenLoss
 from ofa.train.optimizer import AdamW, freeze
 from ofa.train.preemption import Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
@@ -50,16 +50,6 @@ class BatchStream(Protocol):
     step: int
 
     def __iter__(self) -> Iterator[BatchLike]: ...
-
-
-class Objective(Protocol):
-    """What is minimized, in sum form."""
-
-    def size(self, batch: Any, updates: int) -> int:
-        """By what the batch's loss will be divided, known without a forward pass."""
-
-    def __call__(self, net: nn.Module, batch: Any, updates: int) -> TokenLoss:
-        """The batch's loss, summed."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +187,7 @@ class _Trainer:
         self.window.start()
         with bar(self.config.steps, "train", "step", self.step) if self.world.is_main else nullcontext() as progress:
             while self.step < self.config.steps and not self.state["stopped_early"]:
-                parts = [next(batches) for _ in range(self.config.accumulate)]
+                parts = [self._prepare(next(batches)) for _ in range(self.config.accumulate)]
                 sizes, signum = self._agree(parts, stop)
                 if signum:
                     self._leave(signum)
@@ -212,6 +202,10 @@ class _Trainer:
                     self._checkpoint()
                 if progress is not None:
                     progress.update()
+
+    def _prepare(self, batch: BatchLike) -> BatchLike:
+        with self.autocast:
+            return self.objective.prepare(self.net, batch.to(self.world.device, non_blocking=True))
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
@@ -240,7 +234,7 @@ class _Trainer:
             exchange = nullcontext() if i == len(parts) - 1 or self.world.size == 1 else self.module.no_sync()
             with exchange:
                 with self.autocast:
-                    result = self.module(part.to(self.world.device, non_blocking=True), self.step)
+                    result = self.module(part, self.step)
                 # Parallel gradients are means over the ranks; the loss is a mean over the tokens of all of them.
                 (result.loss * (self.world.size / size)).backward()
             self.window.add(result, len(part), size)

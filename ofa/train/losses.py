@@ -5,7 +5,9 @@ loop divides once by the size of the whole (accumulated, distributed) batch. N i
 target, K the number of scored vocabulary rows (`net.output_ids`, or the whole vocabulary).
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import BoolTensor, FloatTensor, LongTensor, Tensor, nn
@@ -122,8 +124,24 @@ def policy_gradient(log_probs: FloatTensor, target: LongTensor, reward: FloatTen
     return TokenLoss(-(chosen * reward).sum(), -chosen.detach().sum(), len(target))
 
 
+class Objective(ABC):
+    """What a run minimizes: a sum over tokens (or cells) of a batch, and what that sum is divided by."""
+
+    def prepare(self, net: nn.Module, batch: Any) -> Any:
+        """What the loss is computed on: the batch itself, unless an objective needs the network to make it."""
+        return batch
+
+    @abstractmethod
+    def size(self, batch: Any, updates: int) -> int:
+        """By what the batch's loss will be divided, known before the forward pass so that ranks can agree on it."""
+
+    @abstractmethod
+    def __call__(self, net: nn.Module, batch: Any, updates: int) -> TokenLoss:
+        """The batch's loss after `updates` updates of the weights."""
+
+
 @dataclass(frozen=True)
-class SequenceLoss:
+class SequenceLoss(Objective):
     """The objective of pretraining and finetuning: `token_loss` at the target positions of a batch.
 
     Only the features of those positions are projected to the vocabulary: padding and prompts cost nothing.
@@ -132,12 +150,12 @@ class SequenceLoss:
     config: TrainConfig
 
     def size(self, batch: Batch, updates: int) -> int:
-        """By what the batch's loss is divided; known before the forward pass, so that ranks can agree on it."""
+        """The number of tokens that are kept, or of samples."""
         size = len(batch) if self.config.sentence_average else kept_size(batch.n_tokens, self._drop_worst(updates))
         return size * (2 if self.config.rdrop_alpha > 0 else 1)
 
     def __call__(self, net: nn.Module, batch: Batch, updates: int) -> TokenLoss:
-        """The batch's loss after `updates` updates of the weights (drop-worst starts late)."""
+        """The batch's loss, summed over tokens."""
         config = self.config
         features = torch.cat([_features(net, batch) for _ in range(2 if config.rdrop_alpha > 0 else 1)])
         target = batch.target.repeat(len(features) // len(batch), 1)

@@ -32,7 +32,7 @@ from ofa.tasks.detection import parse_objects
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
 from ofa.train.loop import Callback, TrainResult, train
-from ofa.train.losses import TokenLoss
+from ofa.train.losses import Objective, TokenLoss
 
 STRIDE = 16
 """Pixels of a cell's side: the ResNet's output stride."""
@@ -134,7 +134,7 @@ class StemNetwork(nn.Module):
         return out[..., :-4], torch.cat([center - half, center + half], dim=-1)
 
 
-class StemLoss:
+class StemLoss(Objective):
     """Cross-entropy of the kinds over all cells, plus L1 and GIoU loss of the boxes over cells with an object."""
 
     def size(self, batch: Batch, updates: int) -> int:

@@ -1,0 +1,104 @@
+"""Self-critical sequence training (arXiv 1612.00563): the network's own captions, rewarded by a metric.
+
+The beam's captions are the samples; the baseline of each is the mean reward of the others. The second stage of the
+original's caption finetuning, with `ofa.train.cider.CiderD` as the reward.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import FloatTensor, LongTensor, nn
+
+from ofa.data.batch import PAD, Batch, pad
+from ofa.generate import SearchConfig, generate
+from ofa.tasks import Task
+from ofa.tasks.base import strip
+from ofa.text import Tokenizer
+from ofa.train.cider import leave_one_out
+from ofa.train.losses import Objective, TokenLoss, policy_gradient, target_columns
+
+Reward = Callable[[Any, Any], float]
+"""From a generated value and the sample's reference to a number; larger is better."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A batch with the outputs that the network made for it. M outputs of B samples in all."""
+
+    inputs: Batch
+    """The samples."""
+    owner: LongTensor
+    """(M,) the sample that each output belongs to."""
+    previous: LongTensor
+    """(M, T) decoder input."""
+    target: LongTensor
+    """(M, T) tokens of the outputs; 1 at padding and prompts."""
+    reward: FloatTensor
+    """(M,) reward above the baseline."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The samples' names."""
+        return self.inputs.ids
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Sampled":
+        """The batch on `device`."""
+        names = [field.name for field in fields(self)]
+        return Sampled(*(getattr(self, name).to(device, non_blocking=non_blocking) for name in names))
+
+
+class SelfCritical(Objective):
+    """-reward * log p of the outputs that beam search finds.
+
+    Args:
+        task: reads outputs back; its samples' references are what `reward` is given.
+        reward: for captions `CiderD.score`.
+        search: how outputs are found; by default as the task is evaluated. Its beam is the number of outputs.
+    """
+
+    def __init__(self, task: Task, reward: Reward, search: SearchConfig | None = None):
+        self.task, self.reward, self.search = task, reward, search or task.search
+
+    def prepare(self, net: nn.Module, batch: Batch) -> Sampled:
+        """Generate outputs in evaluation mode and reward them."""
+        net.eval()
+        found = generate(net, batch, self.search, trie=self.task.trie)
+        owner, tokens, rewards, prompts = [], [], [], []
+        for number, hypotheses in enumerate(found):
+            reference = batch.references[number]
+            prompt = 0 if batch.prompt is None else int((batch.prompt[number] != PAD).sum()) - 1
+            values = [self.task.read(strip(h.tokens, batch, number), reference) for h in hypotheses]
+            rewards += leave_one_out([self.reward(value, reference) for value in values])
+            tokens += [h.tokens.cpu() for h in hypotheses]
+            owner += [number] * len(hypotheses)
+            prompts += [prompt] * len(hypotheses)
+        device = batch.source.device
+        bos = torch.tensor([Tokenizer.bos])
+        target = pad(tokens)
+        for row, length in enumerate(prompts):
+            target[row, :length] = PAD
+        return Sampled(
+            inputs=batch,
+            owner=torch.tensor(owner, device=device),
+            previous=pad([torch.cat([bos, output[:-1]]) for output in tokens]).to(device),
+            target=target.to(device),
+            reward=torch.tensor(rewards, device=device),
+        )
+
+    def size(self, batch: Sampled, updates: int) -> int:
+        """The number of generated tokens."""
+        return int((batch.target != PAD).sum())
+
+    def __call__(self, net: nn.Module, batch: Sampled, updates: int) -> TokenLoss:
+        """The loss of the batch's outputs. Each sample is encoded once for all of them."""
+        encoded = net.encode(**batch.inputs.inputs()).select(batch.owner)
+        code_mask = None if batch.inputs.code_mask is None else batch.inputs.code_mask[batch.owner]
+        features = net.decode(batch.previous, encoded, code_mask, features_only=True)
+        rows, columns = (batch.target != PAD).nonzero(as_tuple=True)
+        log_probs = net.project(features[rows, columns]).float().log_softmax(dim=-1)
+        return policy_gradient(log_probs, target_columns(net, batch.target[rows, columns]), batch.reward[rows])
