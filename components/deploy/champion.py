@@ -8,7 +8,7 @@ from pathlib import Path
 from components.deploy.bundle import EVALUATIONS, load_bundle
 from components.deploy.registry import CHAMPION, Registry
 from components.evaluate.evaluate import evaluate
-from components.evaluate.record import find, load
+from components.evaluate.record import Evaluation, find, load
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def fetch_champion(
     Args:
         store: the registry.
         challenger: folder of the challenger's evaluations, a folder a task, or those folders.
-        work: folder for what is fetched; made anew.
+        work: folder for what is fetched.
         batch_size: rows predicted together where the champion is evaluated again.
 
     Raises:
@@ -41,7 +41,6 @@ def fetch_champion(
     if version is None:
         return None
     folder = Path(work)
-    shutil.rmtree(folder, ignore_errors=True)
     evaluations = store.download(version.number, EVALUATIONS, folder / EVALUATIONS)
     ours = {task: load(path) for task, path in find(challenger).items()}
     theirs = {task: load(path) for task, path in find(evaluations).items()}
@@ -58,9 +57,10 @@ def fetch_champion(
                 search=load_bundle(release).tasks[task].search,
                 batch_size=batch_size,
                 max_bad_rows=ours[task].bad_rows,
+                params=None,
             )
     return Champion(version.number, str(evaluations), frozenset(ours) - frozenset(theirs))
 
 
-def _data(evaluation) -> tuple[str, int]:
+def _data(evaluation: Evaluation) -> tuple[str, int]:
     return evaluation.lineage.table_sha256, evaluation.rows

@@ -1,11 +1,13 @@
 """The gate step: challenger against champion, with the decision written down."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from components.deploy.champion import fetch_champion
 from components.deploy.decision import Decision
 from components.deploy.judge import judge, undecided
-from components.deploy.policy import load_policy
+from components.deploy.policy import load_policy, policy_from
 from components.deploy.registry import MODEL, Registry
 from ofa.errors import OFAError
 
@@ -17,7 +19,7 @@ def gate(
     champion: str | None = None,
     registry: str | None = None,
     name: str = MODEL,
-    work: str = ".champion",
+    policy: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Decide whether the evaluated model may replace the champion, and write the decision.
 
@@ -31,7 +33,7 @@ def gate(
         champion: folder of the champion's evaluations; instead of the registry.
         registry: MLflow tracking address; None (and no `champion`) compares with nothing.
         name: of the registered model.
-        work: folder for what is fetched from the registry.
+        policy: the policy itself, in place of the file's.
 
     Returns:
         The decision; its `exit_code` is 0 to promote, 1 to reject, 2 when it could not be decided.
@@ -39,15 +41,16 @@ def gate(
     Raises:
         OFAError: the policy is wrong.
     """
-    policy = load_policy(params)
+    rules = load_policy(params) if policy is None else policy_from(policy, "policy")
     version, lacks = None, frozenset()
-    try:
-        if champion is None and registry is not None:
-            found = fetch_champion(Registry(registry, name), evaluations, work)
-            if found is not None:
-                champion, version, lacks = found.folder, found.version, found.lacks
-        decision = judge(evaluations, policy, champion, version, lacks)
-    except OFAError as error:
-        decision = undecided(str(error), policy)
+    with TemporaryDirectory() as work:
+        try:
+            if champion is None and registry is not None:
+                found = fetch_champion(Registry(registry, name), evaluations, work)
+                if found is not None:
+                    champion, version, lacks = found.folder, found.version, found.lacks
+            decision = judge(evaluations, rules, champion, version, lacks)
+        except OFAError as error:
+            decision = undecided(str(error), rules)
     decision.save(out)
     return decision

@@ -4,6 +4,7 @@ champion is the version in use, previous the one before it, challenger the lates
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -22,6 +23,19 @@ CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 
 RETRIES = (1.0, 2.0, 4.0)
 """Seconds waited before each further attempt when the registry does not answer."""
+
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # attempts are counted here: MLflow's own take minutes to give up
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+_TALKATIVE = {
+    "alembic": logging.WARNING,
+    "mlflow.store.db.utils": logging.WARNING,
+    "mlflow.pyfunc": logging.WARNING,
+    "mlflow.utils.environment": logging.ERROR,  # warns that environments made by uv hold no pip
+}
 
 _PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -51,10 +65,12 @@ class Registry:
     """
 
     def __init__(self, uri: str = DEFAULT_URI, name: str = MODEL):
+        for variable, value in _ENVIRONMENT.items():
+            os.environ.setdefault(variable, value)
         import mlflow
 
-        # Attempts are counted here: MLflow's own seven with growing pauses take minutes to give up.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        for logger, level in _TALKATIVE.items():
+            logging.getLogger(logger).setLevel(level)
         self.uri, self.name = uri, name
         self._client = None
         self._mlflow = mlflow
@@ -135,12 +151,15 @@ class Registry:
 
     def download(self, version: str, part: str, out: str | Path) -> Path:
         """Copy a folder of a version's bundle to `out`, which is made anew; `part` is relative, "." for all of it."""
-        source = f"models:/{self.name}/{version}/artifacts/bundle/{part}".removesuffix("/.")
+        _ = self.client  # points MLflow's functions at this registry
+        model = f"models:/{self.name}/{version}"
+        info = self.call(lambda: self._mlflow.models.get_model_info(model))
+        inside = info.flavors["python_function"]["artifacts"]["bundle"]["path"]
+        source = f"{model}/{inside}/{part}".removesuffix("/.")
         target = Path(out)
         staging = target.with_name(f".{target.name}.partial")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        _ = self.client
         found = self.call(lambda: self._mlflow.artifacts.download_artifacts(source, dst_path=str(staging)))
         shutil.rmtree(target, ignore_errors=True)
         shutil.move(found, target)

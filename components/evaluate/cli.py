@@ -3,10 +3,8 @@
 from typing import Annotated
 
 import typer
-import yaml
 
-from components.cli import Commands
-from ofa.errors import OFAError
+from components.cli import Commands, key_values
 
 app = Commands("evaluate", "Evaluate: score a network, compare two, write a report.", invoke_without_command=True)
 
@@ -62,8 +60,7 @@ def run(
     from components.evaluate.stage import evaluate_stage
 
     chosen = {
-        "settings": _pairs(setting),
-        "search": _pairs(search),
+        "settings": key_values(setting),
         "batch_size": batch_size,
         "processes": processes,
         "device": device,
@@ -82,9 +79,11 @@ def run(
             objects=objects or None,
             metrics=metrics or None,
             params=params or None,
+            search=key_values(search),
             **changes,
         )
     else:
+        changes |= {"search": {task: key_values(search)}} if search else {}
         found = evaluate_stage(task, checkpoint, tables, split, out, metrics, objects, params, **changes)
     for name, score in found.scores.items():
         trivial = [scores[name] for scores in found.baseline.values() if name in scores]
@@ -140,14 +139,3 @@ def report(
 
     report(evaluations, out, gate or None, training or (), title)
     typer.echo(out)
-
-
-def _pairs(options: list[str] | None) -> dict[str, object]:
-    """KEY=VALUE options; values are read as YAML, so that numbers and lists are what they look like."""
-    found = {}
-    for option in options or ():
-        key, mark, value = option.partition("=")
-        if not mark:
-            raise OFAError(f"{option!r} must have the form KEY=VALUE")
-        found[key] = yaml.safe_load(value)
-    return found

@@ -1,6 +1,7 @@
 """The evaluation stage: a trained network on a split of the tables, with the settings of params.yaml."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from components.evaluate.record import Evaluation
 from components.train.run import table_files
 from ofa import tasks
 from ofa.errors import OFAError
-from ofa.settings import section
+from ofa.settings import build, section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ def evaluate_stage(
     metrics: str = "",
     objects: str = "",
     params: str = "params.yaml",
+    settings: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Evaluation:
     """Evaluate a network on the table KIND_SPLIT.tsv of its task, beside baselines from KIND_train.tsv.
@@ -63,26 +65,29 @@ def evaluate_stage(
         metrics: file for the bare numbers; empty for none.
         objects: COCO instances file or detection table for the baseline of a random object; empty: the table
             detection_SPLIT.tsv if it is there.
-        params: file with the section `evaluate`.
-        changes: values that go before those of the section.
+        params: file with the section `evaluate`; empty: its defaults.
+        settings: changes to the task's settings.
+        changes: fields of the section that go before its own.
 
     Raises:
         OFAError: a table, the checkpoint or a setting cannot be used.
     """
-    settings = dataclasses.asdict(section(params, "evaluate", EvaluateSection)) | changes
-    search = settings.pop("search").get(task)
+    base = section(params, "evaluate", EvaluateSection) if params else EvaluateSection()
+    chosen = dataclasses.asdict(build(EvaluateSection, dataclasses.asdict(base) | changes, "evaluate"))
+    search = chosen.pop("search").get(task)
     kind = tasks.get(task).table
     return evaluate(
         task,
         checkpoint or f"models/{task}",
         [str(path) for path in table_files(tables, kind, split)],
         out or f"evaluations/{task}",
+        settings=settings,
         search=search,
         train_table=_existing(tables, kind, "train"),
         objects=objects or next(iter(_existing(tables, "detection", split) or ()), None),
         metrics=metrics or None,
-        params=params,
-        **settings,
+        params=params or None,
+        **chosen,
     )
 
 

@@ -7,6 +7,8 @@ import pytest
 from components.deploy.bundle import bundle
 from components.deploy.judge import judge
 from components.deploy.policy import policy_from
+from components.deploy.promote import register
+from components.deploy.registry import Registry
 from components.evaluate.evaluate import evaluate
 
 QUICK = {"latency_samples": 1, "resamples": 200, "params": None, "skip": ["METEOR"], "search": {"beam": 1}}
@@ -37,6 +39,24 @@ def finished(tmp_path_factory, network, tables):
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory, finished):
+    """A registry with versions 1, 2 and 3, of the networks 0, 1 and 2, and no champion."""
+    folder = tmp_path_factory.mktemp("registry")
+    store = Registry(f"sqlite:///{folder}/mlflow.db")
+    for seed in range(3):
+        bundle(str(finished(seed)), str(folder / f"release-{seed}"))
+        register(str(folder / f"release-{seed}"), store, pipeline_run="run-7")
+    return folder
+
+
+@pytest.fixture
+def uri(tmp_path, stock):
+    """The address of a copy of that registry."""
+    shutil.copyfile(stock / "mlflow.db", tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path}/mlflow.db"
 
 
 @pytest.fixture

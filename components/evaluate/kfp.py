@@ -1,0 +1,52 @@
+"""The evaluation steps as KFP components: each calls the step of the package in its image."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.EVALUATE, install_kfp_package=False)
+def evaluate_network(
+    task: str,
+    network: dsl.Input[dsl.Model],
+    tables: dsl.Input[dsl.Dataset],
+    evaluation: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    split: str = "test",
+    settings: dict = {},  # noqa: B006 - KFP reads defaults, it never shares them
+):
+    """Evaluate a network on a split of its task's table.
+
+    Args:
+        task: Name of the task.
+        network: Checkpoint folder.
+        tables: Folder of tables.
+        evaluation: Folder with scores, lineage and predictions.
+        metrics: The scores, as the page of the pipeline shows them.
+        split: Which split to evaluate.
+        settings: Fields of the section `evaluate` of params.yaml.
+    """
+    from components.evaluate.stage import evaluate_stage
+
+    found = evaluate_stage(task, network.path, tables.path, split, evaluation.path, params="", **settings)
+    metrics.metadata.update(found.scores)
+
+
+@dsl.component(base_image=images.EVALUATE, install_kfp_package=False)
+def write_report(
+    evaluations: dsl.Input[list[dsl.Artifact]],
+    decision: dsl.Input[dsl.Artifact],
+    page: dsl.Output[dsl.HTML],
+    title: str = "OFA evaluation",
+):
+    """Write a page about a release.
+
+    Args:
+        evaluations: Evaluation folders, one a task.
+        decision: The gate's decision.
+        page: The report, in one file.
+        title: Of the page.
+    """
+    from components.evaluate.report import report
+
+    report([evaluation.path for evaluation in evaluations], page.path, decision.path, title=title)

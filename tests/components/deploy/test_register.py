@@ -1,0 +1,38 @@
+"""What the registry knows of a version."""
+
+import json
+
+import pytest
+
+from components.deploy.bundle import load_bundle
+from components.deploy.promote import register
+from components.deploy.registry import Registry
+
+
+def test_tags_tell_where_it_comes_from(stock, finished):
+    store, content = Registry(f"sqlite:///{stock}/mlflow.db"), load_bundle(stock / "release-1")
+    version = store.find("bundle_sha256", content.sha256)
+    assert version.number == "2"
+    record = json.loads((finished(1) / "caption" / "evaluation.json").read_text())
+    assert version.tags["caption.checkpoint_sha256"] == record["lineage"]["checkpoint_sha256"]
+    assert version.tags["caption.table_sha256"] == record["lineage"]["table_sha256"]
+    low, high = record["interval"]
+    assert version.tags["caption.CIDEr"] == f"{record['scores']['CIDEr']:.4f} [{low:.4f}, {high:.4f}]"
+    assert "refcoco.Acc_at_0.5" in version.tags
+    assert version.tags["git_commit"] == content.git_commit and version.tags["pipeline_run"] == "run-7"
+    run = store.client.get_run(version.run_id)
+    assert run.data.metrics["caption.CIDEr"] == pytest.approx(record["scores"]["CIDEr"])
+
+
+def test_a_bundle_is_registered_once(stock, uri):
+    assert register(str(stock / "release-2"), Registry(uri)) == "3"
+    assert Registry(uri).find("bundle_sha256", "nothing") is None
+
+
+def test_parts_of_a_version_can_be_fetched(stock, uri, tmp_path):
+    store = Registry(uri)
+    evaluations = store.download("1", "evaluations", tmp_path / "evaluations")
+    assert sorted(path.name for path in evaluations.iterdir()) == ["caption", "refcoco"]
+    whole = store.download("1", ".", tmp_path / "whole")
+    assert load_bundle(whole) == load_bundle(stock / "release-0")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["evaluations", "whole"]
