@@ -3,6 +3,7 @@
 import re
 import shutil
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -108,9 +109,9 @@ class Registered(Source):
         if not self._is_whole(folder):
             self._registry.download(version, ".", folder)
         folder.touch()
-        model = load_model(folder, self.address, version, self.device, report=self._report(version))
+        model = load_model(folder, self.address, version, self.device)
         self._forget_old()
-        return model
+        return replace(model, report=self._report(version))
 
     def _is_whole(self, folder: Path) -> bool:
         """Whether the cache holds this version: another registry may have another model under the same number."""
