@@ -60,24 +60,23 @@ class Checks:
 
     def __init__(self, database: Path, docs: Path):
         import great_expectations as gx
+        from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
         self._database, self._docs = database, docs
         self._runs: list[SuiteRun] = []
-        self._context = gx.get_context(mode="ephemeral")
+        site = {
+            "class_name": "SiteBuilder",
+            "show_how_to_buttons": False,
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.absolute())},
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        }
+        # Without a configuration of ours, a folder for a site of its own would stay behind in the temporary folder.
+        config = DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(), data_docs_sites={"site": site}
+        )
+        self._context = gx.get_context(mode="ephemeral", project_config=config)
         self._context.variables.progress_bars = {"globally": False}
         self._datasource = self._context.data_sources.add_sqlite("records", connection_string=f"sqlite:///{database}")
-        self._context.add_data_docs_site(
-            "site",
-            {
-                "class_name": "SiteBuilder",
-                "show_how_to_buttons": False,
-                "store_backend": {
-                    "class_name": "TupleFilesystemStoreBackend",
-                    "base_directory": str(docs.absolute()),
-                },
-                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            },
-        )
 
     def run(self, suites: Mapping[str, "ExpectationSuite"], name: str) -> list[Failure]:
         """Validate each table (a key of `suites`) with its suite, as the run `name` of the Data Docs.

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.preprocess.folders import replace_folder, staging_folder
+from components.preprocess.folders import check_place, replace_folder, staging_path
 from components.preprocess.layout import RawData
 from components.preprocess.manifest import BUILT_IN, NAME, Manifest, describe
 from components.preprocess.transfer import JOURNAL, fingerprint, listing, transfer
@@ -38,7 +38,8 @@ def fetch(
             something else.
     """
     folder = Path(out)
-    staging = staging_folder(folder, NAME)
+    staging = staging_path(folder)
+    check_place(folder, NAME)
     sources = [source] if isinstance(source, str) else list(source)
     if sources == [BUILT_IN]:
         manifest = _make_scenes(staging, scenes or {}, license)
@@ -54,7 +55,7 @@ def fetch(
     manifest.save(staging)
     replace_folder(staging, folder)
     (folder / JOURNAL).unlink(missing_ok=True)
-    return manifest
+    return Manifest.load(folder)
 
 
 def _present(folder: Path, version: dict[str, Any]) -> Manifest | None:

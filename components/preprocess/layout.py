@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ofa.data.sources import coco, pretraining, refcoco, vqa
 from ofa.data.sources.plain_pickle import load_plain_pickle
-from ofa.data.sources.records import SourceRow
+from ofa.data.sources.records import SourceRow, read_json
 from ofa.errors import OFAError
 
 TRAIN = "train"
@@ -152,7 +152,7 @@ class RawData:
         found = []
         for name in self._names:
             for pattern in patterns:
-                if match := re.fullmatch(pattern, name):
+                if (match := re.fullmatch(pattern, name)) and not _is_empty(self.folder / name):
                     language = match["language"] or ""
                     found.append(_File(self.folder / name, match["split"], match["year"] or "", language))
         return found
@@ -166,7 +166,8 @@ class RawData:
         raise OFAError(f"{self.folder}: no folder of pictures; looked for {', '.join(map(str, candidates))}")
 
     def _split_pictures(self, file: _File) -> Path:
-        return self._pictures(file.split + file.year, file.split)
+        # The questions of test-dev2015 are about pictures of test2015.
+        return self._pictures(file.split + file.year, file.split, file.split.partition("-")[0] + file.year)
 
     def _objects(self, split: str) -> dict[str, list[str]]:
         files = [file.path for file in self._instances if file.split == split]
@@ -233,6 +234,15 @@ class RawData:
     def _without_held_out(self, rows: Callable[[], Iterator[SourceRow]], split: str) -> Iterator[SourceRow]:
         held_out = set().union(*(pictures for name, pictures in self._measuring.items() if name != split))
         return (row for row in rows() if row["image_path"] not in held_out)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether an annotation file is that of a split without pictures."""
+    if path.stat().st_size > 20_000:
+        return False
+    records = ("images", "annotations", "questions")
+    content = read_json(path)
+    return not any(content.get(name) for name in records)
 
 
 def _by_split(tables: Sequence[RawTable]) -> Iterator[tuple[str, str, list[RawTable]]]:

@@ -12,7 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from components.preprocess.records import COLUMNS, describe_row
-from ofa.data.images import ImageError, decode, measure
+from ofa.data.images import FORMATS, ImageError, decode, measure
+from ofa.errors import OFAError
 from ofa.progress import bar, track
 
 PICTURE = "picture"
@@ -92,8 +93,10 @@ class Metadata:
     def __enter__(self) -> "Metadata":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         self.database.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise OFAError(f"cannot write {self.path}: {error}; is the disk full?") from error
 
     def fill(self) -> None:
         """Read every row of every source into its record, and note the pictures that they show."""
@@ -179,6 +182,8 @@ def _look(source: Source, name: str, row: int, rate: float) -> tuple:
     try:
         data, size = source.read(name, row, None if whole else _HEADER)
         kind = next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), "unknown")
+        if kind not in FORMATS:
+            raise ImageError(f"format {kind}; {', '.join(FORMATS)} can be read")
         try:
             width, height = measure(data)
         except ImageError:

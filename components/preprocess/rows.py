@@ -76,6 +76,8 @@ def _raw_items(table: RawTable, folder: Path) -> Iterator[Item]:
     prefix = f"{folder}{os.sep}"
     for number, row in enumerate(table.rows()):
         path = row.get("image_path")
+        if path and ".." in path:
+            path = os.path.normpath(path)
         yield Item(number, row["uniq_id"], row, path and path.removeprefix(prefix))
 
 

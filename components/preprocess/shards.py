@@ -124,7 +124,8 @@ def _picture(path: Path) -> tuple[str, tuple[int, int], int]:
     """Base64 of a picture's file, its width and height, and the bytes of the file."""
     try:
         content = path.read_bytes()
-        return encode_base64(content), measure(content), len(content)
+        text = encode_base64(content)
+        return text, measure(text), len(content)
     except OSError as error:
         raise ImageError(f"cannot read {path.name}: {error.strerror}") from error
     except ImageError as error:

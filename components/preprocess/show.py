@@ -1,13 +1,12 @@
 """Look at tables: print a row and draw its boxes; take a table apart into pictures and annotations again."""
 
 import json
-import shutil
 from itertools import count
 from pathlib import Path
 
 from PIL.Image import Image
 
-from components.preprocess.folders import replace_folder, staging_folder
+from components.preprocess.folders import check_place, make_staging, replace_folder
 from components.preprocess.records import parse_box, parse_boxes
 from components.preprocess.rows import table_kind
 from ofa.data import TABLES, RowError, Table
@@ -85,8 +84,8 @@ def unpack(table: str, out: str, kind: str = "") -> int:
     """
     opened = open_table(table, kind)
     folder = Path(out)
-    staging = staging_folder(folder, ANNOTATIONS)
-    shutil.rmtree(staging, ignore_errors=True)
+    check_place(folder, ANNOTATIONS)
+    staging = make_staging(folder)
     with atomic_write(staging / ANNOTATIONS) as file:
         for number, row in enumerate(track(opened, len(opened), f"unpack {Path(table).name}", "row")):
             columns = {name: value for name, value in row.items() if name != "image"}

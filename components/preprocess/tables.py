@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.preprocess.assembly import SHARDS, Assembly, described_tables
-from components.preprocess.folders import replace_folder, staging_folder
+from components.preprocess.folders import check_place, make_staging, replace_folder
 from components.preprocess.layout import TRAIN, RawData, RawTable
 from components.preprocess.manifest import Manifest
 from components.preprocess.quarantine import NAME as REJECTED_TABLE
@@ -87,7 +87,8 @@ def tables(
     rejected = read_rejected(validated) if validated else {}
     lists = {language: build_answers(path, answers or None) for language, path in data.annotations.items()}
     folder = Path(out)
-    staging = staging_folder(folder, STATISTICS)
+    check_place(folder, STATISTICS)
+    staging = make_staging(folder, keep=True)
     files = Manifest.load(raw).files
     assembly = Assembly(data.folder, files, staging, folder, described_tables(folder, STATISTICS), rows_per_shard)
     described: dict[str, Any] = {}

@@ -6,7 +6,7 @@ where they lie, so `train2017.zip` becomes `train2017/`. What the files mean is 
 
 import errno
 import hashlib
-import json
+import os
 import shutil
 import tarfile
 import zipfile
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
@@ -25,8 +26,8 @@ from ofa.errors import OFAError
 from ofa.progress import bar
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-JOURNAL = ".transfer.json"
-_AT_ONCE = 64
+JOURNAL = ".transfer"
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def listing(sources: Sequence[str], options: dict[str, Any] | None = None) -> li
             raise OFAError(f"{source}: no such folder, file or address, or no file in it; check `source`")
         for path, info in found.items():
             relative = path.removeprefix(root.rstrip("/")).lstrip("/") or PurePosixPath(path).name
+            if "http" in filesystem.protocol:
+                relative = unquote(relative)
             if any(part.startswith(".") for part in PurePosixPath(relative).parts):
                 continue
             if relative in items:
@@ -82,56 +85,68 @@ def fingerprint(items: Sequence[Item]) -> str:
 def transfer(items: Sequence[Item], folder: Path) -> list[str]:
     """Copy `items` into `folder` and unpack archives; the relative paths of all resulting files.
 
-    A journal in the folder remembers what is being copied, so a second call after an interruption copies only what is
-    missing; when the source has changed since, everything is copied anew. The caller renames the folder when it is
-    whole and removes the journal.
+    A journal in the folder remembers what is done, so a second call after an interruption copies only what is missing;
+    when the source has changed since, everything is copied anew. The caller renames the folder when it is whole and
+    removes the journal.
 
     Raises:
         OFAError: a file cannot be read, an archive is damaged or unsafe, or the disk is too small.
     """
-    journal = _start(folder, fingerprint(items))
-    missing = [item for item in items if not _is_there(item, folder, journal)]
+    journal = _Journal(folder, fingerprint(items))
+    missing = [item for item in items if not journal.has(item)]
     ensure_space(folder, sum(item.size or 0 for item in missing))
     with bar(len(items), "copy", "file", initial=len(items) - len(missing)) as progress:
         for start in range(0, len(missing), _AT_ONCE):
             chunk = missing[start : start + _AT_ONCE]
             for filesystem in {id(item.filesystem): item.filesystem for item in chunk}.values():
                 _copy([item for item in chunk if item.filesystem is filesystem], folder)
+            journal.note(chunk)
             progress.update(len(chunk))
     for item in items:
-        if item.name.endswith(ARCHIVES) and item.name not in journal["unpacked"]:
+        if item.name.endswith(ARCHIVES) and (folder / item.name).is_file():
             _unpack(folder / item.name)
-            journal["unpacked"].append(item.name)
-            _write_journal(folder, journal)
+            journal.note([item], unpacked=True)
             (folder / item.name).unlink()
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return [path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts)]
 
 
-def _start(folder: Path, version: str) -> dict[str, Any]:
-    """The journal of an interrupted copy of the same files, or a new one in an empty folder."""
-    try:
-        journal = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        journal = None
-    if journal is None or journal["version"] != version:
-        shutil.rmtree(folder, ignore_errors=True)
-        journal = {"version": version, "unpacked": []}
-        _write_journal(folder, journal)
-    return journal
+class _Journal:
+    """What is done of a copy: a file with the version of the source, then a line a file.
 
+    A folder that holds a copy of another version is emptied.
+    """
 
-def _write_journal(folder: Path, journal: dict[str, Any]) -> None:
-    with atomic_write(folder / JOURNAL) as file:
-        json.dump(journal, file)
+    def __init__(self, folder: Path, version: str):
+        self._folder, self._path = folder, folder / JOURNAL
+        try:
+            first, *lines = self._path.read_text(encoding="utf-8").splitlines()
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            first, lines = "", []
+        if first != version:
+            shutil.rmtree(folder, ignore_errors=True)
+            lines = []
+            with atomic_write(self._path) as file:
+                file.write(version + "\n")
+        # A last line without its end was being written when the copy was killed; it matches no name.
+        self._done = {name: state for state, _, name in (line.partition("\t") for line in lines)}
 
+    def has(self, item: Item) -> bool:
+        """Whether a file need not be copied."""
+        if self._done.get(item.name) == "unpacked":
+            return True
+        path = self._folder / item.name
+        if not path.is_file():
+            return False
+        return item.name in self._done if item.size is None else path.stat().st_size == item.size
 
-def _is_there(item: Item, folder: Path, journal: dict[str, Any]) -> bool:
-    if item.name in journal["unpacked"]:
-        return True
-    path = folder / item.name
-    # A file of unknown size may be half a file.
-    return item.size is not None and path.is_file() and path.stat().st_size == item.size
+    def note(self, items: Sequence[Item], unpacked: bool = False) -> None:
+        """Remember that files are copied, or unpacked."""
+        state = "unpacked" if unpacked else "copied"
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.writelines(f"{state}\t{item.name}\n" for item in items)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _copy(items: Sequence[Item], folder: Path) -> None:

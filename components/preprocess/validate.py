@@ -1,14 +1,13 @@
 """Check data before anything is built from it: suites of expectations, Data Docs, a quarantine for bad rows."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from components.preprocess.checks import Checks, Failure
-from components.preprocess.folders import replace_folder, staging_folder
+from components.preprocess.folders import check_place, make_staging, replace_folder
 from components.preprocess.metadata import PICTURE, Metadata
 from components.preprocess.quarantine import Quarantine
 from components.preprocess.rows import open_raw, raw_sources, table_sources
@@ -63,9 +62,8 @@ def validate(
     sources = raw_sources(open_raw(raw), kinds) if raw else table_sources(tables, kinds)
     last = _last_shares(previous) if previous else {}
     folder = Path(out)
-    staging = staging_folder(folder, REPORT)
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    check_place(folder, REPORT)
+    staging = make_staging(folder)
     with Metadata(staging / "records.sqlite", sources) as metadata:
         metadata.fill()
         metadata.look(image_rate)
@@ -152,6 +150,6 @@ def _summary(failure: Failure) -> dict[str, Any]:
 
 
 def _message(failures: Sequence[Failure], bad: int, limit: int) -> str:
-    more = f" ({len(failures) - 1} more expectations broken)" if len(failures) > 1 else ""
+    more = f"; {len(failures) - 1} more broken" if len(failures) > 1 else ""
     count = f"; {bad} bad rows, max_bad_rows is {limit}" if bad > limit else ""
     return f"the data do not pass: {failures[0]}{more}{count}"
