@@ -1,9 +1,12 @@
-"""What every group of commands shares: help in one style, and errors for people."""
+"""What every group of commands shares: help in one style, errors for people, and options of the form KEY=VALUE."""
 
 import errno
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import typer
+import yaml
 from typer.core import TyperGroup
 
 from ofa.errors import OFAError
@@ -46,6 +49,24 @@ class Commands(typer.Typer):
             add_completion=False,
             **settings,
         )
+
+
+def key_values(options: Sequence[str] | None) -> dict[str, Any]:
+    """KEY=VALUE options; values are read as YAML, so that numbers and lists are what they look like.
+
+    Raises:
+        OFAError: an option has another form.
+    """
+    found = {}
+    for option in options or ():
+        key, mark, value = option.partition("=")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            mark = ""
+        if not mark:
+            raise OFAError(f"{option!r} must have the form KEY=VALUE, the value written as in YAML")
+    return found
 
 
 _SOLVABLE = {

@@ -1,0 +1,160 @@
+"""Predictions for pictures and tables come as they are made, each id once, whatever happens on the way."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from components.evaluate.generate import generate
+from ofa import checkpoint
+from ofa.data.batch import collate
+from ofa.errors import OFAError
+from ofa.tasks.store import load_task
+
+SHORT = {"beam": 2, "max_len_a": 0, "max_len_b": 6}
+"""Random networks never end a sentence by themselves."""
+
+
+def lines(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines() if line.endswith("}")]
+
+
+def run(source, task, checkpoint, out, **others):
+    return generate(str(source), task, checkpoint, out, **{"processes": 1, "search": SHORT} | others)
+
+
+@pytest.fixture
+def pictures(tmp_path, picture):
+    """Five pictures in a folder and one below it, with a file that is none."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    for number, name in enumerate(["b.png", "a.PNG", "c.jpeg", "d.jpg", "more/e.webp", "f.png"]):
+        (folder / name).write_bytes(picture(number))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize("task, column", [("caption", ""), ("vqa", "question"), ("refcoco", "text")])
+def test_pictures_of_a_folder_are_predicted_as_by_the_model(tmp_path, network, pictures, task, column):
+    out = tmp_path / "out.jsonl"
+    text = "Is it red?" if column else ""
+    done = run(pictures, task, network(), out, text=text, batch_size=8)
+    names = ["a.PNG", "b.png", "c.jpeg", "d.jpg", "f.png", "more/e.webp"]
+    assert [row["uniq_id"] for row in lines(out)] == names and (done.rows, done.errors) == (6, [])
+
+    known = load_task(network(), task)
+    rows = [{"image": pictures / name, "objects": "", "uniq_id": name, column: text} for name in names]
+    batch = collate([known.sample(row, False, random.Random(0)) for row in rows])
+    with torch.inference_mode():
+        expected = known.predict(checkpoint.load(network()).eval(), batch, replace(known.search, **SHORT))
+    values = [list(p.value.xyxy) if task == "refcoco" else p.value for p in expected]
+    assert [row["prediction"] for row in lines(out)] == values
+    assert [row["score"] for row in lines(out)] == [p.score for p in expected]
+    assert len({p.score for p in expected}) > 3, "pictures differ, so their order is checked"
+
+
+def test_a_table_needs_no_truth(tmp_path, network, write_table):
+    table = write_table("vqa", [{"answers": ""}, {"answers": "", "question": "How many?"}, {}])
+    run(table, "vqa", network(), tmp_path / "out.jsonl")
+    assert [row["uniq_id"] for row in lines(tmp_path / "out.jsonl")] == ["0", "1", "2"]
+
+
+def test_captions_of_one_picture_are_one_prediction(tmp_path, network, write_table):
+    table = write_table("caption", [{"image_id": "x"}, {"image_id": "x"}, {"image_id": "y"}])
+    run(table, "caption", network(), tmp_path / "out.jsonl")
+    assert [row["uniq_id"] for row in lines(tmp_path / "out.jsonl")] == ["x", "y"]
+
+
+def test_a_killed_run_goes_on_and_others_help(tmp_path, network, pictures, root, picture):
+    for number in range(6, 40):
+        (pictures / f"{number}.png").write_bytes(picture(number))
+    out = tmp_path / "out.jsonl"
+    code = (
+        "from components.evaluate.generate import generate\n"
+        f"generate({str(pictures)!r}, 'caption', {network()!r}, {str(out)!r}, search={SHORT}, processes=1, "
+        "batch_size=1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=root, stderr=subprocess.DEVNULL)
+    while not out.exists() or len(lines(out)) < 3:
+        assert process.poll() is None, "it ended too early to be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = lines(out)
+    assert 3 <= len(before) < 40
+    with open(out, "a") as file:
+        file.write('{"uniq_id": "39.png", "row": 5, "predic')  # as a kill in the middle of a write leaves it
+
+    run(pictures, "caption", network(), out, processes=2, batch_size=8)
+    after = {row["uniq_id"]: row for row in lines(out)}
+    assert len(lines(out)) == len(after) == 40
+    assert all(after[row["uniq_id"]]["seconds"] == row["seconds"] for row in before), "predicted once only"
+
+
+def test_pictures_that_come_later_are_added(tmp_path, network, pictures, picture):
+    out = tmp_path / "out.jsonl"
+    run(pictures, "caption", network(), out)
+    before = {row["uniq_id"]: row["seconds"] for row in lines(out)}
+    (pictures / "aa.png").write_bytes(picture(9))
+    run(pictures, "caption", network(), out)
+    after = {row["uniq_id"]: row["seconds"] for row in lines(out)}
+    assert sorted(after) == sorted([*before, "aa.png"]) and after.items() > before.items()
+    assert [row["row"] for row in lines(out)] == list(range(7))
+
+
+def test_a_broken_picture_is_a_line_and_is_tried_again(tmp_path, network, pictures, picture):
+    (pictures / "b.png").write_bytes(b"no picture")
+    out = tmp_path / "out.jsonl"
+    done = run(pictures, "caption", network(), out, batch_size=2)
+    assert done.rows == 5 and [row["uniq_id"] for row in done.errors] == ["b.png"]
+    assert "b.png" in lines(out)[1]["error"] and len(lines(out)) == 6
+    with pytest.raises(OFAError, match="max_bad_rows = 0"):
+        run(pictures, "caption", network(), out, max_bad_rows=0)
+    (pictures / "b.png").write_bytes(picture(0))
+    assert run(pictures, "caption", network(), out).errors == []
+    assert all("prediction" in row for row in lines(out))
+
+
+@pytest.mark.parametrize("change", ["checkpoint", "text", "search", "source"])
+def test_predictions_of_another_run_are_never_touched(tmp_path, network, pictures, change):
+    out = tmp_path / "out.jsonl"
+    arguments = {"source": pictures, "checkpoint": network(), "text": "Is it red?"}
+    run(task="vqa", out=out, limit=1, **arguments)
+    before = out.read_bytes()
+    arguments |= {
+        "checkpoint": {"checkpoint": network(1)},
+        "text": {"text": "Is it blue?"},
+        "search": {"search": {"beam": 3}},
+        "source": {"source": pictures / "more"},
+    }[change]
+    with pytest.raises(OFAError, match=f"was made with another {change}"):
+        run(task="vqa", out=out, limit=1, **arguments)
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "task, text, reason",
+    [
+        ("vqa", "", "needs a question"),
+        ("caption", "What?", "takes no text"),
+        ("gigaword", "", "reads no pictures; give a table with source, target"),
+    ],
+)
+def test_a_text_that_is_missing_or_too_much(tmp_path, network, pictures, task, text, reason):
+    with pytest.raises(OFAError, match=reason):
+        run(pictures, task, network(), tmp_path / "out.jsonl", text=text)
+
+
+def test_files_of_others_are_not_overwritten(tmp_path, network, pictures):
+    (tmp_path / "notes.jsonl").write_text("mine")
+    with pytest.raises(OFAError, match="no file of predictions"):
+        run(pictures, "caption", network(), tmp_path / "notes.jsonl")
+    assert (tmp_path / "notes.jsonl").read_text() == "mine"
