@@ -78,12 +78,15 @@ def promote(
         out: file for what was done, as JSON; None for none.
 
     Raises:
-        OFAError: the decision is about other checkpoints.
+        OFAError: the decision is about other checkpoints, or a file to attach is missing.
         ChampionMoved: another version became the champion since the gate decided; decide again.
         RegistryDown: the registry does not answer.
     """
     content, verdict = load_bundle(bundle), load_decision(decision)
     _refuse_other_checkpoints(content, verdict, bundle, decision)
+    for path in attachments:
+        if not Path(path).is_file():
+            raise OFAError(f"{path}: no such file to keep with the version")
     store = Registry(registry, name)
     version = register(bundle, store, [decision, *attachments], pipeline_run)
     store.tag(version, {"gate": verdict.decision, "gate_reason": verdict.reason[:5000]})
@@ -102,7 +105,7 @@ def register(bundle: str, store: Registry, attachments: Sequence[str] = (), pipe
         if store.exists() and (known := store.find(_KEY, content.sha256)):
             return known.number
         tags = lineage_tags(bundle, content) | ({"pipeline_run": pipeline_run} if pipeline_run else {})
-        return store.call(lambda: _log_and_register(bundle, content, store, tags, attachments))
+        return _log_and_register(bundle, content, store, tags, attachments)
 
 
 def lineage_tags(bundle: str, content: Bundle) -> dict[str, str]:
@@ -186,15 +189,18 @@ def _refuse_other_champion(store: Registry, expected: str | None) -> None:
 def _log_and_register(
     bundle: str, content: Bundle, store: Registry, tags: dict[str, str], attachments: Sequence[str]
 ) -> str:
-    import mlflow
-
     parent = os.environ.get("MLFLOW_RUN_ID")  # a platform's run: ours becomes its child
-    run = store.client.create_run(
-        store.experiment(),
-        run_name="release",
-        tags={"stage": "promote"} | ({"mlflow.parentRunId": parent} if parent else {}),
-    )
-    with mlflow.start_run(run_id=run.info.run_id):
+    origin = {"stage": "promote"} | ({"mlflow.parentRunId": parent} if parent else {})
+    experiment = store.experiment()
+    run = store.call(lambda: store.client.create_run(experiment, run_name="release", tags=origin))
+    model = store.call(lambda: _log(bundle, content, store, run.info.run_id, attachments))
+    return str(store.call(lambda: store.mlflow.register_model(model, store.name, tags=tags)).version)
+
+
+def _log(bundle: str, content: Bundle, store: Registry, run_id: str, attachments: Sequence[str]) -> str:
+    """Log scores, files and the model to a run; the model's address."""
+    mlflow = store.mlflow
+    with mlflow.start_run(run_id=run_id):
         for task in content.tasks:
             scores = load(Path(bundle) / EVALUATIONS / task).scores
             mlflow.log_metrics({f"{task}.{_name(metric)}": value for metric, value in scores.items()})
@@ -209,7 +215,7 @@ def _log_and_register(
             signature=_signature(),
             input_example=_example(sorted(content.tasks)),
         )
-    return str(mlflow.register_model(info.model_uri, store.name, tags=tags).version)
+    return info.model_uri
 
 
 def _signature():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,46 +68,50 @@ class Registry:
     def __init__(self, uri: str = DEFAULT_URI, name: str = MODEL):
         for variable, value in _ENVIRONMENT.items():
             os.environ.setdefault(variable, value)
-        import mlflow
-
         for logger, level in _TALKATIVE.items():
             logging.getLogger(logger).setLevel(level)
         self.uri, self.name = uri, name
-        self._client = None
-        self._mlflow = mlflow
 
-    @property
+    @cached_property
     def client(self):
         """MLflow's client of the registry."""
-        if self._client is None:
-            self._mlflow.set_tracking_uri(self.uri)
-            self._mlflow.set_registry_uri(self.uri)
-            self._client = self.call(lambda: self._mlflow.MlflowClient(self.uri, self.uri))
-        return self._client
+        return self.call(lambda: self.mlflow.MlflowClient(self.uri, self.uri))
+
+    @property
+    def mlflow(self):
+        """The module `mlflow`, whose functions work on this registry until another one is used."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        return mlflow
 
     def call(self, action: Callable[[], T]) -> T:
-        """Run an action on the registry, again after a pause when it does not answer.
+        """Run an action on the registry, again after a pause when it fails for a reason that may pass.
 
         Raises:
-            RegistryDown: it did not answer at the last attempt either.
+            RegistryDown: it failed at the last attempt too.
         """
         from mlflow.exceptions import MlflowException
+        from requests import RequestException
 
-        for pause in (*RETRIES, None):
+        pauses = iter(RETRIES)
+        while True:
             try:
                 return action()
             except MlflowException as error:
                 if error.error_code not in _PASSING:
                     raise
-                reason = " ".join(str(error).split())
-            except OSError as error:  # connection errors of requests and sockets
-                reason = " ".join(str(error).split())
+                reason = error
+            except (RequestException, ConnectionError, TimeoutError) as error:
+                reason = error
+            pause = next(pauses, None)
             if pause is None:
+                text = " ".join(str(reason).split())[:300]
                 raise RegistryDown(
-                    f"the model registry {self.uri} does not answer ({reason[:300]}); nothing was lost, try again"
+                    f"the model registry {self.uri} does not answer ({text}); nothing was lost, try again"
                 )
             time.sleep(pause)
-        raise AssertionError("unreachable")
 
     def exists(self) -> bool:
         """False when the registry is a database file that is not there yet."""
@@ -151,16 +156,15 @@ class Registry:
 
     def download(self, version: str, part: str, out: str | Path) -> Path:
         """Copy a folder of a version's bundle to `out`, which is made anew; `part` is relative, "." for all of it."""
-        _ = self.client  # points MLflow's functions at this registry
         model = f"models:/{self.name}/{version}"
-        info = self.call(lambda: self._mlflow.models.get_model_info(model))
+        info = self.call(lambda: self.mlflow.models.get_model_info(model))
         inside = info.flavors["python_function"]["artifacts"]["bundle"]["path"]
         source = f"{model}/{inside}/{part}".removesuffix("/.")
         target = Path(out)
         staging = target.with_name(f".{target.name}.partial")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        found = self.call(lambda: self._mlflow.artifacts.download_artifacts(source, dst_path=str(staging)))
+        found = self.call(lambda: self.mlflow.artifacts.download_artifacts(source, dst_path=str(staging)))
         shutil.rmtree(target, ignore_errors=True)
         shutil.move(found, target)
         shutil.rmtree(staging)
@@ -173,6 +177,7 @@ class Registry:
         if path is None:
             yield
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.with_name(path.name + ".lock"), "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -85,6 +85,12 @@ def test_a_task_without_rules_is_not_promoted(uri, release):
         promote(*release(0, policy=partial), uri)
 
 
+def test_a_missing_attachment_is_named_before_anything_happens(uri, release, tmp_path):
+    with pytest.raises(OFAError, match="report.html: no such file"):
+        promote(*release(0), uri, attachments=[str(tmp_path / "report.html")])
+    assert numbers(uri)["challenger"] is None
+
+
 def test_an_undecided_model_is_not_promoted(uri, release, tmp_path):
     folder, decision = release(0)
     judge(str(tmp_path / "nowhere"), policy_from({"tasks": {"caption": {}}}, "gate")).save(decision)

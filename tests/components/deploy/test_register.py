@@ -36,3 +36,15 @@ def test_parts_of_a_version_can_be_fetched(stock, uri, tmp_path):
     whole = store.download("1", ".", tmp_path / "whole")
     assert load_bundle(whole) == load_bundle(stock / "release-0")
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["evaluations", "whole"]
+
+
+def test_a_new_registry_is_made_and_others_are_not_touched(stock, uri, finished, tmp_path):
+    """The first version in a folder that is not there yet, while another registry is open; files go beside it."""
+    other, new = Registry(uri), Registry(f"sqlite:///{tmp_path}/new/mlflow.db")
+    assert new.alias("champion") is None and other.find("bundle_sha256", "nothing") is None
+    (tmp_path / "report.html").write_text("a page")
+    assert register(str(stock / "release-0"), new, [str(tmp_path / "report.html")]) == "1"
+    assert {path.name for path in (tmp_path / "new").iterdir()} >= {"mlflow.db", "mlruns"}
+    run = new.find("bundle_sha256", load_bundle(stock / "release-0").sha256).run_id
+    assert [file.path for file in new.client.list_artifacts(run)] == ["report.html"]
+    assert len(other.client.search_model_versions("name = 'ofa'")) == 3
