@@ -157,7 +157,10 @@ class GroundingMeasure(Measure):
 
 
 class VqaMeasure(Measure):
-    """VQA v2's official accuracy: min(1, 0.3 x people who gave the answer), which is what the table stores."""
+    """VQA v2's official accuracy, over all and by type of answer.
+
+    It is min(1, 0.3 x people who gave the answer), which is what the table stores.
+    """
 
     def truth(self, row: Mapping[str, str], reference: Any) -> dict[str, Any]:
         if not reference:
@@ -170,8 +173,13 @@ class VqaMeasure(Measure):
 
     def measure(self, rows: Sequence[Row]) -> Measured:
         values = [_confidence(row["references"], normalize_answer(row["prediction"])) for row in rows]
+        by_type = {
+            name: [value for value, row in zip(values, rows, strict=True) if row["answer_type"] == name]
+            for name in ("yes/no", "number", "other")
+        }
         return Measured(
-            scores={"accuracy": statistics.fmean(values)},
+            scores={"accuracy": statistics.fmean(values)}
+            | {name: statistics.fmean(part) for name, part in by_type.items() if part},
             rows=[{"accuracy": value} for value in values],
             metric="accuracy",
         )

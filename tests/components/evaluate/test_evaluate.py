@@ -93,7 +93,8 @@ def test_answers_are_scored_by_confidence_and_type(tmp_path, network, write_tabl
     found = evaluate("vqa", network(), write_table("vqa", rows), str(tmp_path / "out"), search=search, **QUICK)
     lines = load_predictions(tmp_path / "out")
     values = [row["references"].get(row["prediction"], 0.0) for row in lines]
-    assert found.scores == {"accuracy": pytest.approx(sum(values) / 3)}
+    by_type = dict(zip(("number", "yes/no", "other"), values, strict=True))
+    assert found.scores == pytest.approx({"accuracy": sum(values) / 3} | by_type)
     assert set(found.slices["answer type"]) == {"number", "yes/no", "other"}
     assert set(found.slices["question type"]) == {"how many", "is it", "what color is"}
     assert found.lineage.search["beam"] == 1
