@@ -7,6 +7,7 @@ from components.preprocess.cli import app as data
 from components.train.cli import app as train
 from pipelines.commands.checkpoint import app as checkpoint
 from pipelines.commands.generate import generate
+from pipelines.commands.pipeline import app as pipeline
 from pipelines.commands.profile import profile
 from pipelines.commands.summary import summary
 
@@ -20,6 +21,7 @@ app.add_typer(data)
 app.add_typer(train)
 app.add_typer(evaluate)
 app.add_typer(checkpoint)
+app.add_typer(pipeline)
 for command in (generate, deploy.gate, deploy.bundle, deploy.promote, deploy.rollback, deploy.serve, summary, profile):
     app.command()(command)
 

@@ -12,7 +12,9 @@ from ofa.checkpoint import load_folder
 from ofa.model import OFAConfig, OFAModel
 from ofa.settings import load_yaml, section
 from ofa.tasks import create
+from ofa.tasks.boxes import BoxSettings
 from ofa.tasks.pretrain import TASKS, PretrainSettings, sources
+from ofa.text import Tokenizer
 from ofa.train.loop import TrainResult
 
 
@@ -51,6 +53,8 @@ def pretrain(
     with torch.random.fork_rng():
         torch.manual_seed(model.seed)
         net = OFAModel(OFAConfig.preset(model.size, **overrides))
+    if model.smooth_bins:
+        smooth_bins(net, tasks.vision_language, model.smooth_bins)
     if stem:
         _start_from_stem(net, stem)
     result = fit(
@@ -65,6 +69,16 @@ def pretrain(
     )
     deliver(net, out, _known_tasks(tasks), {"Training": {"stage": "pretrain", "steps": result.steps}})
     return result
+
+
+def smooth_bins(net: OFAModel, settings: BoxSettings, width: float) -> None:
+    """Filter the rows of the coordinate bins along the coordinate with a Gaussian, keeping their mean norm."""
+    first = Tokenizer.english().bin_offset
+    rows = net.embed_tokens.weight.data[first : first + settings.num_bins]
+    numbers = torch.arange(len(rows), dtype=rows.dtype)
+    kernel = torch.exp(-((numbers[:, None] - numbers) ** 2) / (2 * width**2))
+    smooth = kernel @ rows
+    rows.copy_(smooth * (rows.norm() / smooth.norm()))
 
 
 def _start_from_stem(net: OFAModel, folder: str) -> None:

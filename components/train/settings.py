@@ -23,6 +23,10 @@ class ModelSettings:
     restrict_output: bool = False
     """Score only the vocabulary rows that the pretraining and finetuning tables use, which makes a step of a small
     network several times faster. Every other id can be read but never written."""
+    smooth_bins: float = 0.0
+    """Start the coordinate bins as a smooth curve: the width, in bins, of the Gaussian that their random rows are
+    filtered with. What is learned of a coordinate then holds for its neighbors from the start, which small data
+    need; 0 starts them independent, as the original."""
     overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of `ofa.model.OFAConfig` that differ from the preset, for example {dropout: 0.0}."""
 
@@ -92,4 +96,3 @@ def finetune_section(params: str | Path, name: str) -> FinetuneSection:
     if name not in sections:
         raise OFAError(f"{params}: no 'finetune.{name}'{nearest(name, list(sections))} (known: {', '.join(sections)})")
     return build(FinetuneSection, sections[name], f"{params}: finetune.{name}")
-

@@ -33,13 +33,13 @@ class OFAModel(nn.Module):
         freeze(self)
 
     def reset_parameters(self) -> None:
-        """Initialize as the original: matrices N(0, 0.02), convolutions Kaiming (fan out), norms 1 and 0."""
+        """Initialize as the original: matrices N(0, `init_std`), convolutions Kaiming (fan out), norms 1 and 0."""
         if self.config.output_ids is not None:
             device = self.embed_tokens.weight.device
             self.output_ids = torch.tensor(self.config.output_ids, device="cpu" if device.type == "meta" else device)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
+                nn.init.normal_(module.weight, std=self.config.init_std)
                 if isinstance(module, nn.Linear):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Conv2d):

@@ -25,30 +25,47 @@ def profile(
 
     from ofa.data.files import atomic_write
 
-    known = sorted(path.stem for path in PROFILES.glob("*.yaml"))
-    if name not in known:
-        raise OFAError(f"no profile '{name}' in {PROFILES}/{nearest(name, known)} (there are: {', '.join(known)})")
+    path = profile_file(name)
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
     params = yaml.load(PARAMS)
-    overlay(params, yaml.load(PROFILES / f"{name}.yaml"), where=f"{PROFILES / name}.yaml")
+    overlay(params, yaml.load(path), where=str(path))
     with atomic_write(PARAMS) as file:
         yaml.dump(params, file)
     typer.echo(f"{PARAMS} now holds profile '{name}'")
 
 
+def profile_file(name: str) -> Path:
+    """The file of a profile.
+
+    Raises:
+        OFAError: there is none of this name.
+    """
+    known = sorted(path.stem for path in PROFILES.glob("*.yaml"))
+    if name not in known:
+        raise OFAError(f"no profile '{name}' in {PROFILES}/{nearest(name, known)} (there are: {', '.join(known)})")
+    return PROFILES / f"{name}.yaml"
+
+
 def overlay(params: dict, values: dict, where: str) -> None:
     """Replace the values of `params` by those of `values`, key by key, in place.
 
+    Inside a section keys may be new: its stage knows them all and refuses the rest.
+
     Raises:
-        OFAError: `values` has a key that `params` lacks.
+        OFAError: `values` has a section that `params` lacks.
     """
-    for key, value in values.items():
-        if key not in params:
-            raise OFAError(f"{where}: unknown key '{key}'{nearest(str(key), [str(k) for k in params])}")
-        if isinstance(value, dict) and isinstance(params[key], dict):
-            overlay(params[key], value, where=f"{where}: {key}")
-        else:
-            params[key] = value
+    for name, section in values.items():
+        if name not in params:
+            raise OFAError(f"{where}: unknown section '{name}'{nearest(str(name), [str(key) for key in params])}")
+        _merge(params, name, section)
+
+
+def _merge(values: dict, key: str, value: object) -> None:
+    if isinstance(value, dict) and isinstance(values.get(key), dict):
+        for name, part in value.items():
+            _merge(values[key], name, part)
+    else:
+        values[key] = value
