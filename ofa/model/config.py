@@ -10,7 +10,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "nano": dict(
         d_model=128, ffn_dim=512, encoder_heads=4, decoder_heads=4, encoder_layers=2, decoder_layers=2,
         resnet_blocks=(2, 2, 2), resnet_width=16, init_std=0.08,
-        entangle_position_embedding=True, disable_entangle=False, dropout=0.0, encoder_drop_path=0.0, decoder_drop_path=0.0,
+        entangle_position_embedding=True, disable_entangle=False,
+        dropout=0.0, encoder_drop_path=0.0, decoder_drop_path=0.0,
     ),
     "tiny": dict(
         d_model=256, ffn_dim=1024, encoder_heads=4, decoder_heads=4, encoder_layers=4, decoder_layers=4,
