@@ -110,6 +110,32 @@ def rollback(registry: Store = REGISTRY, name: Name = "ofa") -> None:
     typer.echo(f"version {now} is the champion again, version {before} is kept as previous")
 
 
+@app.command()
+def serve(
+    model: Annotated[
+        str, typer.Argument(help="models:/NAME@ALIAS, a release, a checkpoint folder, or a .pt file.")
+    ] = "models:/ofa@champion",
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for every network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.")] = 8000,
+    registry: Store = REGISTRY,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    api_key_file: Annotated[str, typer.Option(help="File with the key that requests must carry.")] = "",
+    params: Annotated[str, typer.Option(help="File whose section `serve`, if it has one, sets the rest.")] = "",
+) -> None:
+    """Serve a model: web page, JSON API with docs at /docs, KServe protocols, Prometheus metrics.
+
+    Example: `ofa serve models/release --port 8000`
+    """
+    from components.deploy.service.server import serve
+    from components.deploy.service.settings import ServiceSettings
+    from ofa.settings import build, load_yaml
+
+    values = load_yaml(params).get("serve") or {} if params else {}
+    given = {"model": model, "host": host, "port": port, "registry": registry, "device": device}
+    given |= {"api_key_file": api_key_file} if api_key_file else {}
+    serve(build(ServiceSettings, {**values, **given}, f"{params}: serve" if params else "ofa serve"))
+
+
 @contextmanager
 def _open_on_error(*errors: type[OFAError]) -> Iterator[None]:
     """Exit with the code for "could not decide" after these errors."""
