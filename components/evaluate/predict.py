@@ -177,18 +177,22 @@ def predict(
 
 
 def latency(job: Job, task: Task, net: torch.nn.Module, table: Rows, samples: int) -> list[float]:
-    """Milliseconds for each of the first rows alone, from the row to its prediction; one is run first as a warm-up."""
+    """Milliseconds that each of the first readable rows takes alone, from the row to its prediction.
+
+    One row more is run first as a warm-up, if there are more than one.
+    """
     search, times = job.make_search(task), []
-    for number in range(min(samples, len(table)) + 1):
+    for number in range(len(table)):
+        if len(times) > samples:
+            break
         start = time.perf_counter()
         try:
-            sample = task.sample(table[max(0, number - 1)], False, random.Random(0))
+            sample = task.sample(table[number], False, random.Random(0))
         except OFAError:  # a bad row, which is counted elsewhere
             continue
         _answer(task, net, collate([sample]), search)
-        if number:
-            times.append(1000 * (time.perf_counter() - start))
-    return times
+        times.append(1000 * (time.perf_counter() - start))
+    return times[1:] or times
 
 
 def _index(table: Rows, measure: Measure, limit: int | None) -> tuple[dict[str, int], dict[int, list[int]], list[dict]]:

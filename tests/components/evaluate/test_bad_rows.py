@@ -56,6 +56,12 @@ def test_after_the_limit_was_raised_the_run_goes_on(tmp_path, network, table):
     assert (found.rows, found.bad_rows) == (2, 4)
 
 
+def test_bad_rows_in_front_do_not_stop_the_clock(tmp_path, network, write_table):
+    table = write_table("refcoco", [{"image": "AAAA"}] * 3 + [{}])
+    found = evaluate("refcoco", network(), table, str(tmp_path / "out"), max_bad_rows=3, **QUICK)
+    assert found.speed.latency_ms_p95 >= found.speed.latency_ms_p50 > 0
+
+
 def test_a_table_without_a_good_row(tmp_path, network, write_table):
     table = write_table("refcoco", [{"image": "AAAA"}])
     with pytest.raises(OFAError, match="no row could be evaluated"):
