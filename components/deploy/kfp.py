@@ -11,6 +11,7 @@ def gate_release(
     policy: dict,
     registry: str,
     decision: dsl.Output[dsl.Artifact],
+    tables: dsl.Input[dsl.Dataset] = None,
 ) -> str:
     """Decide whether the evaluated networks may replace the champion.
 
@@ -19,6 +20,7 @@ def gate_release(
         policy: The section `gate` of params.yaml.
         registry: MLflow tracking address.
         decision: The decision as JSON.
+        tables: Folder of the tables that were evaluated; the champion is evaluated on them where it was not yet.
 
     Returns:
         promote, reject or undecided.
@@ -52,6 +54,7 @@ def promote_release(
     release: dsl.Input[dsl.Model],
     decision: dsl.Input[dsl.Artifact],
     registry: str,
+    report: dsl.Input[dsl.HTML] = None,
     pipeline_run: str = "",
 ) -> str:
     """Register a release, and make it the champion if the gate let it pass.
@@ -60,6 +63,7 @@ def promote_release(
         release: The bundle.
         decision: The gate's decision.
         registry: MLflow tracking address.
+        report: Page to keep with the version.
         pipeline_run: Id of the pipeline run, kept as a tag.
 
     Returns:
@@ -67,4 +71,5 @@ def promote_release(
     """
     from components.deploy.promote import promote
 
-    return promote(release.path, decision.path, registry, pipeline_run=pipeline_run).version
+    attachments = [report.path] if report else []
+    return promote(release.path, decision.path, registry, attachments=attachments, pipeline_run=pipeline_run).version

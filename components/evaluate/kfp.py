@@ -35,18 +35,31 @@ def evaluate_network(
 @dsl.component(base_image=images.EVALUATE, install_kfp_package=False)
 def write_report(
     evaluations: dsl.Input[list[dsl.Artifact]],
+    tables: dsl.Input[dsl.Dataset],
     decision: dsl.Input[dsl.Artifact],
     page: dsl.Output[dsl.HTML],
+    stem: dsl.Input[dsl.Artifact] = None,
+    pretrain: dsl.Input[dsl.Artifact] = None,
+    finetune: dsl.Input[list[dsl.Artifact]] = None,
     title: str = "OFA evaluation",
 ):
     """Write a page about a release.
 
     Args:
         evaluations: Evaluation folders, one a task.
+        tables: Folder of the tables that were evaluated; the page shows pictures of them.
         decision: The gate's decision.
         page: The report, in one file.
+        stem: What the training of the stem left, for its curves.
+        pretrain: What pretraining left.
+        finetune: What finetuning left, for each task.
         title: Of the page.
     """
+    from pathlib import Path
+
     from components.evaluate.report import report
 
-    report([evaluation.path for evaluation in evaluations], page.path, decision.path, title=title)
+    runs = [run.path for run in (stem, pretrain, *(finetune or ())) if run]
+    training = [str(folder) for run in runs for folder in Path(run).iterdir() if folder.is_dir()]
+    page.path += ".html"
+    report([evaluation.path for evaluation in evaluations], page.path, decision.path, training, title)
