@@ -228,8 +228,8 @@ class _Meteor:
         self._errors.seek(0)
         said = " ".join((self._errors.read() + output).decode(errors="replace").split())[-500:]
         raise OFAError(
-            f"METEOR stopped with exit code {code}: {said or 'it said nothing'}. It may take {METEOR_MEMORY}B of memory; "
-            "leave METEOR out of the metrics to go on without it"
+            f"METEOR stopped with exit code {code}: {said or 'it said nothing'}. It may take {METEOR_MEMORY}B of "
+            "memory; leave METEOR out of the metrics to go on without it"
         )
 
 
