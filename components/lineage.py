@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ofa.checkpoint import huggingface
 from ofa.checkpoint.folder import CONFIG, WEIGHTS
 from ofa.data.files import sha256_file
 from ofa.errors import OFAError
@@ -30,10 +31,10 @@ def checkpoint_hash(path: str | Path) -> tuple[str, int]:
     path = Path(path)
     if path.is_file():
         return sha256_file(path), path.stat().st_size
-    files = [path / name for name in (CONFIG, WEIGHTS)]
-    absent = [file.name for file in files if not file.is_file()]
-    if absent:
-        raise OFAError(f"{path}: no checkpoint there ({' and '.join(absent)} missing); give a .pt file or our folder")
+    weights = next((path / name for name in (WEIGHTS, huggingface.WEIGHTS) if (path / name).is_file()), None)
+    if weights is None or not (path / CONFIG).is_file():
+        raise OFAError(f"{path}: no checkpoint there; give a .pt file, or a folder with {CONFIG} and {WEIGHTS}")
+    files = [path / CONFIG, weights]
     lines = [f"{sha256_file(file)}  {file.name}\n" for file in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest(), sum(file.stat().st_size for file in files)
 

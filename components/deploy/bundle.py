@@ -19,7 +19,8 @@ from typing import Any
 
 from components.evaluate.record import PREDICTIONS, RECORD, Evaluation, find, load, load_json
 from components.lineage import checkpoint_hash
-from ofa.checkpoint import load_fairseq, save_folder
+from ofa import checkpoint
+from ofa.checkpoint import save_folder
 from ofa.checkpoint.folder import CARD, CONFIG, WEIGHTS
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
@@ -128,12 +129,12 @@ def _checkpoint(evaluation: Evaluation, places: Mapping[str, Path], out: Path) -
         raise OFAError(
             f"{source}: the checkpoint changed after it was evaluated for {evaluation.task}; evaluate it again"
         )
-    if source.is_file():
-        save_folder(out, load_fairseq(source))
-    else:
+    if (source / WEIGHTS).is_file():
         for name in (CONFIG, WEIGHTS, CARD):
             if (source / name).is_file():
                 _link(source / name, out / name)
+    else:  # the original's or the port's: a release has our format
+        save_folder(out, checkpoint.load(source))
     task = create(evaluation.task, origin.settings)
     if getattr(task.settings, "answers_file", None):  # a file elsewhere would be missing where the bundle goes
         answers = read_answers(task.settings.answers_file)

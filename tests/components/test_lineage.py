@@ -28,8 +28,10 @@ def test_a_file_is_its_content(tmp_path):
 
 def test_a_missing_checkpoint_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(OFAError, match="model.safetensors missing"):
+    with pytest.raises(OFAError, match="no checkpoint there"):
         checkpoint_hash(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"the port's weights")
+    assert checkpoint_hash(tmp_path)[1] == 20
 
 
 def test_a_table_is_the_same_in_one_file_or_in_shards(tmp_path):

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from components.deploy.bundle import bundle, load_bundle
 from components.evaluate.evaluate import evaluate
 from components.evaluate.record import load, load_predictions
 from components.lineage import checkpoint_hash
+from ofa import checkpoint
 from ofa.errors import OFAError
 from ofa.tasks.store import load_task
 
@@ -67,6 +69,16 @@ def test_answers_come_along(tmp_path, network, write_table):
     bundle(str(tmp_path / "evaluations"), str(tmp_path / "release"))
     (tmp_path / "answers.json").unlink()
     assert load_task(tmp_path / "release" / "vqa", "vqa").settings.answers == ("yes", "no")
+
+
+def test_the_originals_checkpoint_is_converted(tmp_path, golden, write_table):
+    original, out = golden / "ofa_micro_random.pt", tmp_path / "evaluations" / "refcoco"
+    small = {"settings": {"patch_image_size": 64}, **QUICK}
+    evaluate("refcoco", str(original), write_table("refcoco", [{}]), str(out), **small)
+    content = bundle(str(tmp_path / "evaluations"), str(tmp_path / "release"))
+    assert content.tasks["refcoco"].checkpoint_sha256 == checkpoint_hash(original)[0]
+    released, state = (checkpoint.load(path).state_dict() for path in (tmp_path / "release" / "refcoco", original))
+    assert released.keys() == state.keys() and all(torch.equal(released[name], state[name]) for name in state)
 
 
 def test_other_folders_are_left_alone(tmp_path, finished):
