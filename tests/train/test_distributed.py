@@ -2,8 +2,13 @@
 
 import csv
 import json
+import multiprocessing
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -15,18 +20,38 @@ from tests.train import toy
 
 NETWORK = {"freeze_resnet": True}
 """Batch statistics are each rank's own, so they are left out of the comparison."""
+SETTINGS = dict(steps=20, precision="fp32", ema_decay=0.9)
 
 
-def torchrun(root, ranks: int, out, network: dict, **settings) -> None:
-    words = [f"{key}={json.dumps(value)}" for key, value in (settings | {"network": network}).items()]
+def words() -> list[str]:
+    return [f"{key}={json.dumps(value)}" for key, value in (SETTINGS | {"network": NETWORK}).items()]
+
+
+def torchrun(root, ranks: int, out) -> subprocess.Popen:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    subprocess.run(
-        [*launcher, "tests/train/toy.py", str(out), *words],
-        cwd=root,
-        env={"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-        check=True,
-        timeout=300,
-    )
+    command = [*launcher, "tests/train/toy.py", str(out), *words()]
+    return subprocess.Popen(command, cwd=root, env={"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"})
+
+
+def fork(ranks: int, out) -> None:
+    """What torchrun does, without importing torch anew in every process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+    def rank(number: int) -> None:
+        os.environ.update(common, RANK=str(number), LOCAL_RANK=str(number))
+        torch.set_num_threads(1)
+        toy.main(str(out), *words())
+
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=rank, args=(number,)) for number in range(ranks)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=300)
+        assert process.exitcode == 0
 
 
 def column(out, name: str) -> list[float]:
@@ -34,17 +59,44 @@ def column(out, name: str) -> list[float]:
         return [float(line[name]) for line in csv.DictReader(file)]
 
 
-def test_two_processes_follow_the_curve_of_one(tmp_path, root):
-    settings = dict(steps=20, precision="fp32")
-    config = toy.settings(**settings)
+def weights(out) -> dict[str, torch.Tensor]:
+    return torch.load(out / "weights.pt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The folder of a run on two processes."""
+    out = tmp_path_factory.mktemp("two")
+    fork(2, out)
+    return out
+
+
+def test_two_processes_follow_the_curve_of_one(tmp_path, two):
+    config = toy.settings(**SETTINGS)
     net = toy.network(**NETWORK)
-    train(net, toy.stream(config), config, tmp_path / "one")
-    torchrun(root, 2, tmp_path / "two", NETWORK, **settings)
+    train(net, toy.stream(config), config, tmp_path)
     for name in ("loss", "gradient_norm"):
-        assert column(tmp_path / "two", name) == pytest.approx(column(tmp_path / "one", name), abs=1e-4, rel=1e-4)
-    two = torch.load(tmp_path / "two" / "weights.pt", weights_only=True)
+        assert column(two, name) == pytest.approx(column(tmp_path, name), abs=1e-4, rel=1e-4)
     for name, value in toy.weights(net).items():
-        torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3, msg=name)
+        torch.testing.assert_close(weights(two)[name], value, atol=1e-4, rtol=1e-3, msg=name)
+
+
+def test_two_processes_stop_together_on_sigterm_and_go_on_exactly(tmp_path, root, two):
+    process = torchrun(root, 2, tmp_path)
+    deadline = time.monotonic() + 300
+    while not (tmp_path / "history.csv").exists() or len(column(tmp_path, "step")) < 6:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=300) != 0
+    assert not (tmp_path / "weights.pt").exists()
+    last = int(column(tmp_path, "step")[-1])
+    assert (tmp_path / "checkpoints" / f"step_{last:08d}").is_dir()
+
+    fork(2, tmp_path)
+    assert column(tmp_path, "loss") == column(two, "loss")
+    for name, value in weights(two).items():
+        assert torch.equal(weights(tmp_path)[name], value), name
 
 
 def test_a_batch_that_does_not_divide_is_an_error(tmp_path):
