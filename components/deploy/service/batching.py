@@ -7,6 +7,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+_LOOK = 0.1
+"""Seconds between looks at the clock while values wait, after which `hurry` is noticed."""
+
 Value = TypeVar("Value")
 Result = TypeVar("Result")
 
@@ -62,6 +65,10 @@ class Batcher(Generic[Value, Result]):
         waiting.future.add_done_callback(lambda future: self._forget(waiting) if future.cancelled() else None)
         return waiting.future
 
+    def hurry(self) -> None:
+        """From now on nothing waits for company. Takes no lock: a signal handler may call it."""
+        self.max_wait = 0.0
+
     def close(self) -> None:
         """Take nothing more, compute what is waiting, and end the thread."""
         with self._changed:
@@ -92,7 +99,7 @@ class Batcher(Generic[Value, Result]):
                         return batch
                 elif self._closed:
                     return []
-                self._changed.wait(pause)
+                self._changed.wait(None if pause is None else min(pause, _LOOK))
 
     def _ready(self, overdue: bool) -> list[_Waiting[Value, Result]]:
         """The oldest value's group if it is overdue, else the first group that fills a batch, else nothing."""

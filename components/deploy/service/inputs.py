@@ -43,15 +43,16 @@ async def read_body(request: Request, limit: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise TooLarge(f"the request has {int(announced)} bytes, more than {limit}")
-    body = bytearray()
+    chunks, size = [], 0
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
                 raise TooLarge(f"the request has more than {limit} bytes")
     except ClientDisconnect:
         raise RequestError("the connection ended before the request did") from None
-    return bytes(body)
+    return b"".join(chunks)
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def serve(settings: ServiceSettings) -> None:
                 later.start()
             else:
                 super().handle_exit(sig, frame)
-            service.draining = True
+            service.drain()
 
     config = uvicorn.Config(
         create_app(service, key),

@@ -74,6 +74,11 @@ class Service:
         self._batcher.start()
         self.keeper.start()
 
+    def drain(self) -> None:
+        """Say that this is not ready, and answer what is here without waiting for more. For signal handlers."""
+        self.draining = True
+        self._batcher.hurry()
+
     def stop(self) -> None:
         """Finish what is waiting."""
         self.keeper.stop()

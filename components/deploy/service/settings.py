@@ -10,12 +10,13 @@ from ofa.errors import OFAError
 class Limits:
     """The largest request that is answered. Beyond it the answer is 400 (413 for bytes), saying which limit it was."""
 
-    body_bytes: int = 32 << 20
-    """Bytes of a request's body."""
+    body_bytes: int = 16 << 20
+    """Bytes of a request's body; `max_queue` times as many may be in memory."""
     image_bytes: int = 10 << 20
     """Bytes of one picture file."""
     image_pixels: int = 25_000_000
-    """Width times height of one picture, read from the header before anything is decoded."""
+    """Width times height of one picture, read from the header before anything is decoded. Decoding takes 3 bytes a
+    pixel, for up to four pictures at a time."""
     text_characters: int = 500
     """Characters of one question or description, and of one candidate."""
     items: int = 16
@@ -63,7 +64,7 @@ class ServiceSettings:
     """Items computed together at most."""
     max_wait_ms: float = 5.0
     """How long an item waits for others to share its batch, in milliseconds."""
-    max_queue: int = 128
+    max_queue: int = 64
     """Items in the service at a time; a request beyond it is answered 429."""
     deadline_seconds: float = 30.0
     """Time for one request from its first byte to its answer; then it is answered 504."""

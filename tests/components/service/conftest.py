@@ -42,9 +42,10 @@ def make_checkpoint():
     def make(folder, task, seed):
         torch.manual_seed(seed)
         net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, output_ids=tuple(allowed)))
-        with torch.no_grad():  # random networks hardly look at pictures: make this one look
+        with torch.no_grad():  # random networks hardly look at pictures and say one thing for ever: change both
             net.encoder.image_projection.weight.mul_(30)
             for layer in net.decoder.layers:
+                layer.attention_output_norm.weight.mul_(8)
                 layer.cross_attention_output_norm.weight.mul_(8)
         save_folder(folder, net)
         save_tasks(folder, {task: create(task, TASKS[task])})

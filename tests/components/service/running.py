@@ -39,7 +39,7 @@ class Server:
         """What is in the log; the line that is being written is left out."""
         return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
-    def wait_until(self, condition, seconds=60):
+    def wait_until(self, condition, seconds=120):
         """Wait for a condition."""
         end = time.monotonic() + seconds
         while not condition():

@@ -59,21 +59,21 @@ def test_the_longest_waiting_goes_first():
 def test_a_value_waits_for_company_but_not_longer():
     run = Recorder()
     run.gate.set()
-    with running(run, max_batch=3, max_wait=0.4) as batcher:
+    with running(run, max_batch=3, max_wait=1.0) as batcher:
         began = time.monotonic()
         futures = [batcher.submit("g", value) for value in range(3)]
         [future.result(5) for future in futures]
-        assert time.monotonic() - began < 0.3, "a full batch does not wait"
+        assert time.monotonic() - began < 0.9, "a full batch does not wait"
         began = time.monotonic()
         batcher.submit("g", 9).result(5)
-        assert 0.35 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 0.95
     assert run.batches == [("g", [0, 1, 2]), ("g", [9])]
 
 
 def test_a_full_group_does_not_wait_behind_a_small_one():
     run = Recorder()
     run.gate.set()
-    with running(run, max_batch=2, max_wait=0.5) as batcher:
+    with running(run, max_batch=2, max_wait=1.0) as batcher:
         small = batcher.submit("small", 1)
         full = [batcher.submit("full", value) for value in (2, 3)]
         [future.result(5) for future in full]
@@ -105,6 +105,15 @@ def test_a_cancelled_value_is_not_computed():
         with pytest.raises(CancelledError):
             futures[1].result(5)
     assert run.batches == [("g", [1, 3])]
+
+
+def test_in_a_hurry_nothing_waits():
+    run = Recorder()
+    run.gate.set()
+    with running(run, max_wait=60) as batcher:
+        future = batcher.submit("g", 1)
+        batcher.hurry()
+        assert future.result(5) == 2
 
 
 def test_closing_computes_what_waits_and_takes_no_more():

@@ -95,7 +95,7 @@ def test_no_request_is_lost_when_the_champion_moves(launch, store, releases, pic
     description = server.get("/api/model").json()
     assert (description["version"], description["source"]) == ("1", "models:/ofa@champion")
     assert description["operations"][0]["metric"] == "CIDEr" and description["operations"][0]["interval"] == [1, 2]
-    models = {n: load_model(releases / n , "") for n in "12"}
+    models = {n: load_model(releases / n, "") for n in "12"}
     [caption] = [operation for operation in OPERATIONS if operation.name == "caption"]
     answers = []
     store.set_alias("champion", "2")
@@ -148,11 +148,11 @@ def test_it_starts_from_the_cache_when_the_registry_is_down(keep, monkeypatch):
 
 def test_the_cache_is_not_believed_when_it_holds_another_model(keep, store, releases, tmp_path):
     """The same number in another registry is another model."""
-    shutil.copytree(releases / "2" , tmp_path / "cache" / "ofa" / "1")
+    shutil.copytree(releases / "2", tmp_path / "cache" / "ofa" / "1")
     keeper, _, _ = keep()
     until(lambda: keeper.ready)
     content = load_bundle(tmp_path / "cache" / "ofa" / "1")
-    assert content.sha256 == load_bundle(releases / "1" ).sha256
+    assert content.sha256 == load_bundle(releases / "1").sha256
 
 
 def test_a_first_model_that_is_missing_is_fatal(keep, store):
