@@ -87,8 +87,13 @@ class TrainConfig:
 
     device: str = "auto"
     """"cpu", "cuda", or "auto": a GPU where there is one."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How several processes share the work: each with all weights, or (FSDP2) each with a share of weights, gradients
+    and optimizer state, for networks that are too large otherwise."""
+    activation_checkpointing: bool = False
+    """Compute the transformer layers' activations again in the backward pass instead of keeping them."""
     compile: bool = False
-    """Compile the network with `torch.compile`: slower to start, faster to run."""
+    """Compile the network with `torch.compile`: slower to start, faster to run; needs a C++ compiler on a CPU."""
     log_every: int = 10
     """Steps between two records of the history."""
     checkpoint_every: int = 500
@@ -128,6 +133,9 @@ class TrainConfig:
 
 
 BOOKKEEPING = frozenset(
-    ["device", "compile", "log_every", "checkpoint_every", "keep", "validate_every", "best_metric", "patience"]
-)
+    (
+        "device", "parallel", "activation_checkpointing", "compile", "log_every", "checkpoint_every", "keep",
+        "validate_every", "best_metric", "patience",
+    )
+)  # fmt: skip
 """Fields that do not decide the weights of a step, so that a run may be resumed with others."""

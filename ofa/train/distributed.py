@@ -5,7 +5,8 @@ there is one process and no collective is ever called.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -93,6 +94,12 @@ class World:
         if self.size > 1:
             dist.barrier()
 
+    def mesh(self) -> "dist.device_mesh.DeviceMesh":
+        """All ranks in a row."""
+        from torch.distributed.device_mesh import init_device_mesh
+
+        return init_device_mesh(self.device.type, (self.size,))
+
     def parallel(self, module: nn.Module) -> nn.Module:
         """`module` with gradients averaged over the ranks.
 
@@ -104,3 +111,12 @@ class World:
         return nn.parallel.DistributedDataParallel(
             module, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
         )
+
+
+@contextmanager
+def exchange(module: nn.Module, now: bool) -> Iterator[None]:
+    """The backward pass inside the block averages gradients over the ranks, or leaves that to a later one."""
+    if hasattr(module, "set_requires_gradient_sync"):
+        module.set_requires_gradient_sync(now)
+    with module.no_sync() if not now and hasattr(module, "no_sync") else nullcontext():
+        yield

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ofa.train.sharding import local
+
 
 class EMA:
     """`average = decay * average + (1 - decay) * weights` after every update, in float32.
@@ -15,18 +17,17 @@ class EMA:
 
     def __init__(self, net: nn.Module, decay: float):
         self.decay = decay
-        self.source = {k: v for k, v in net.state_dict().items()}
+        self.source = net.state_dict()
         self.average = {k: _float32(v) for k, v in self.source.items()}
 
     @torch.no_grad()
     def update(self) -> None:
         """Take one step towards the current weights."""
-        averaged = [(a, self.source[k]) for k, a in self.average.items() if a.is_floating_point()]
-        average, current = ([pair[i] for pair in averaged] for i in (0, 1))
-        torch._foreach_lerp_(average, [c.float() for c in current], 1 - self.decay)
-        for name, value in self.average.items():
-            if not value.is_floating_point():
-                value.copy_(self.source[name])
+        names = [name for name, value in self.average.items() if value.is_floating_point()]
+        average, current = ([local(tensors[name]) for name in names] for tensors in (self.average, self.source))
+        torch._foreach_lerp_(average, [value.float() for value in current], 1 - self.decay)
+        for name in self.average.keys() - set(names):
+            self.average[name].copy_(self.source[name])
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -20,14 +20,16 @@ from ofa.progress import bar
 from ofa.train.checkpoints import Checkpoints
 from ofa.train.compact import CompactVocabulary
 from ofa.train.config import TrainConfig
-from ofa.train.distributed import World
+from ofa.train.distributed import World, exchange
 from ofa.train.ema import EMA, copy_into
 from ofa.train.history import History, Window
+from ofa.train.layers import memory_and_speed
 from ofa.train.losses import Objective, SequenceLoss, TokenLoss
 from ofa.train.optimizer import AdamW, freeze
 from ofa.train.preemption import Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
+from ofa.train.sharding import overwrite, shard_root, sharded_copy, whole
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +123,8 @@ def train(
     if compact is not None:
         net, stream, validate = compact.net, compact.stream(stream), compact.validate(validate)
     objective = objective or SequenceLoss(config)
+    if config.parallel == "fsdp" and type(objective).prepare is not Objective.prepare:
+        raise OFAError(f"parallel: {type(objective).__name__} generates, which needs whole weights; use 'ddp'")
     trainer = _Trainer(net, stream, config, Path(out_dir), list(callbacks), validate, objective, world)
     with StopRequest() as stop:
         result = trainer.run(stop, run_identity, restart)
@@ -146,12 +150,15 @@ class _Trainer:
     def __init__(self, net, stream, config, out_dir, callbacks, validate, objective, world):
         self.config, self.world, self.stream, self.objective = config, world, stream, objective
         self.callbacks, self.validate = callbacks, validate
-        self.net = net.to(device=world.device, memory_format=torch.channels_last)
-        self.optimizer = AdamW(net, config)
-        self.ema = EMA(net, config.ema_decay) if config.ema_decay else None
-        if config.compile:
-            net.compile()
-        self.module = world.parallel(_Step(net, objective))
+        self.given = net
+        if config.parallel == "fsdp":
+            self.net = sharded_copy(net, world)
+            self.module = shard_root(_Step(self.net, objective), world)
+        else:
+            self.net = net.to(device=world.device, memory_format=torch.channels_last)
+            self.module = world.parallel(_Step(net, objective))
+        self.optimizer = AdamW(self.net, config)
+        self.ema = EMA(self.net, config.ema_decay) if config.ema_decay else None
         self.autocast = torch.autocast(world.device.type, torch.bfloat16, enabled=config.precision == "bf16")
         self.checkpoints = Checkpoints(out_dir / "checkpoints", config.keep)
         self.history = History(out_dir / "history.csv")
@@ -177,7 +184,8 @@ class _Trainer:
         self._resume(restart)
         self.stream.step = self.step * self.config.accumulate
         try:
-            self._train(stop)
+            with memory_and_speed(self.net, self.config):
+                self._train(stop)
         finally:
             self.checkpoints.wait()
         return self._deliver()
@@ -187,7 +195,7 @@ class _Trainer:
         self.window.start()
         with bar(self.config.steps, "train", "step", self.step) if self.world.is_main else nullcontext() as progress:
             while self.step < self.config.steps and not self.state["stopped_early"]:
-                parts = [self._prepare(next(batches)) for _ in range(self.config.accumulate)]
+                parts = [self._prepare(next(batches), i) for i in range(self.config.accumulate)]
                 sizes, signum = self._agree(parts, stop)
                 if signum:
                     self._leave(signum)
@@ -203,7 +211,8 @@ class _Trainer:
                 if progress is not None:
                     progress.update()
 
-    def _prepare(self, batch: BatchLike) -> BatchLike:
+    def _prepare(self, batch: BatchLike, part: int) -> BatchLike:
+        seed_everything(self.config.seed, self.step, self.world.rank, part)
         with self.autocast:
             return self.objective.prepare(self.net, batch.to(self.world.device, non_blocking=True))
 
@@ -231,8 +240,7 @@ class _Trainer:
         self.optimizer.zero_grad()
         for i, (part, size) in enumerate(zip(parts, sizes, strict=True)):
             seed_everything(config.seed, self.step, self.world.rank, i)
-            exchange = nullcontext() if i == len(parts) - 1 or self.world.size == 1 else self.module.no_sync()
-            with exchange:
+            with exchange(self.module, now=i == len(parts) - 1):
                 with self.autocast:
                     result = self.module(part, self.step)
                 # Parallel gradients are means over the ranks; the loss is a mean over the tokens of all of them.
@@ -286,9 +294,9 @@ class _Trainer:
         """Measure the network as it would be delivered, and keep it when it is the best so far."""
         state, config = self.state, self.config
         self.world.copy_from_main(_BatchStatistics(self.net).tensors)
-        self.net.eval()
         with self.ema.applied() if self.ema else nullcontext():
-            metrics = self.world.from_main({name: float(value) for name, value in self.validate(self.net).items()})
+            measured = self._as_given().eval()
+            metrics = self.world.from_main({name: float(value) for name, value in self.validate(measured).items()})
             state["metrics"] = metrics
             if self.world.is_main:
                 self.validation.add(self.step, metrics)
@@ -303,7 +311,14 @@ class _Trainer:
                 return
             state |= {"best": metrics, "best_step": self.step, "validations_without_best": 0}
             if self.world.is_main:
-                self.checkpoints.save_best({"model": self.net.state_dict()}, {"step": self.step, "metrics": metrics})
+                self.checkpoints.save_best({"model": measured.state_dict()}, {"step": self.step, "metrics": metrics})
+
+    def _as_given(self) -> nn.Module:
+        """The caller's network with the current weights."""
+        if self.given is not self.net:
+            weights = whole(self.net.state_dict())
+            copy_into(self.given.to(self.world.device).state_dict(), weights)
+        return self.given
 
     def _parts(self) -> dict[str, dict[str, torch.Tensor]]:
         """Every tensor of the run; live, so that reading into them resumes it."""
@@ -311,8 +326,9 @@ class _Trainer:
         return parts | ({"ema": self.ema.average} if self.ema else {})
 
     def _checkpoint(self) -> None:
+        parts = {part: whole(tensors) for part, tensors in self._parts().items()}
         if self.world.is_main:
-            self.checkpoints.save(self.step, self._parts(), self.state)
+            self.checkpoints.save(self.step, parts, self.state)
 
     def _leave(self, signum: int) -> None:
         self._checkpoint()
@@ -337,12 +353,8 @@ class _Trainer:
                 state = None
         if state is not None:
             self.state |= state
-            parts = self._parts()
-            if self.world.is_main:
-                for name, tensors in checkpoint.parts.items():
-                    copy_into(parts[name], tensors)
-            for tensors in parts.values():
-                self.world.copy_from_main(tensors.values())
+            for part, tensors in self._parts().items():
+                overwrite(tensors, checkpoint.parts[part] if self.world.is_main else None, self.world)
             self.optimizer.refresh()
             logger.info("going on after step %d", self.step)
         if self.world.is_main:
@@ -357,12 +369,11 @@ class _Trainer:
         state = self.state
         weights = self.net.state_dict()
         if state["best_step"] is not None:
-            if self.world.is_main:
-                copy_into(weights, self.checkpoints.best().parts["model"])
-            self.world.copy_from_main(weights.values())
+            best = self.checkpoints.best().parts["model"] if self.world.is_main else None
+            overwrite(weights, best, self.world)
         elif self.ema:
             copy_into(weights, self.ema.average)
-        self.net.eval()
+        self._as_given().eval()
         return TrainResult(
             steps=self.step,
             metrics=state["best"] or state["metrics"],

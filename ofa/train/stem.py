@@ -27,7 +27,6 @@ from ofa.data.transforms import to_tensor
 from ofa.errors import OFAError
 from ofa.model import OFAModel
 from ofa.model.encoder import Encoder
-from ofa.progress import track
 from ofa.tasks.detection import parse_objects
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
@@ -163,7 +162,7 @@ def _targets(batch: Batch, device: torch.device) -> tuple[LongTensor, FloatTenso
 def measure(net: StemNetwork, batches: Ordered, device: torch.device) -> dict[str, float]:
     """Share of right kinds among cells with an object and among all cells; mean IoU of the boxes of the former."""
     right = right_seen = seen_cells = all_cells = overlap = 0.0
-    for batch in track(batches, len(batches), "validate stem", "batch"):
+    for batch in batches:
         batch = batch.to(device)
         logits, boxes = net(batch.images_normalized)
         kind, target = _targets(batch, device)
@@ -191,7 +190,7 @@ def _iou(boxes: FloatTensor, others: FloatTensor) -> FloatTensor:
 def object_kinds(table: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of all objects of a detection table, sorted; rows that cannot be read are left to the stream."""
     kinds: set[str] = set()
-    for index in track(range(len(table)), label="object kinds", unit="row"):
+    for index in range(len(table)):
         try:
             kinds.update(parse_objects(table[index]["boxes"])[1])
         except OFAError:

@@ -4,6 +4,7 @@ import csv
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,11 +21,11 @@ from tests.train import toy
 
 NETWORK = {"freeze_resnet": True}
 """Batch statistics are each rank's own, so they are left out of the comparison."""
-SETTINGS = dict(steps=20, precision="fp32", ema_decay=0.9)
+SETTINGS = dict(steps=20, precision="fp32", ema_decay=0.9, keep=5)
 
 
-def words() -> list[str]:
-    return [f"{key}={json.dumps(value)}" for key, value in (SETTINGS | {"network": NETWORK}).items()]
+def words(**changes) -> list[str]:
+    return [f"{key}={json.dumps(value)}" for key, value in (SETTINGS | {"network": NETWORK} | changes).items()]
 
 
 def torchrun(root, ranks: int, out) -> subprocess.Popen:
@@ -33,7 +34,7 @@ def torchrun(root, ranks: int, out) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=root, env={"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"})
 
 
-def fork(ranks: int, out) -> None:
+def fork(ranks: int, out, **changes) -> None:
     """What torchrun does, without importing torch anew in every process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -43,7 +44,7 @@ def fork(ranks: int, out) -> None:
     def rank(number: int) -> None:
         os.environ.update(common, RANK=str(number), LOCAL_RANK=str(number))
         torch.set_num_threads(1)
-        toy.main(str(out), *words())
+        toy.main(str(out), *words(**changes))
 
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=rank, args=(number,)) for number in range(ranks)]
@@ -64,6 +65,15 @@ def weights(out) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """The folder of a run on this process."""
+    out = tmp_path_factory.mktemp("one")
+    torch.set_num_threads(1)
+    toy.main(str(out), *words())
+    return out
+
+
+@pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """The folder of a run on two processes."""
     out = tmp_path_factory.mktemp("two")
@@ -71,14 +81,31 @@ def two(tmp_path_factory):
     return out
 
 
-def test_two_processes_follow_the_curve_of_one(tmp_path, two):
-    config = toy.settings(**SETTINGS)
-    net = toy.network(**NETWORK)
-    train(net, toy.stream(config), config, tmp_path)
+def check_same(out, other) -> None:
     for name in ("loss", "gradient_norm"):
-        assert column(two, name) == pytest.approx(column(tmp_path, name), abs=1e-4, rel=1e-4)
-    for name, value in toy.weights(net).items():
-        torch.testing.assert_close(weights(two)[name], value, atol=1e-4, rtol=1e-3, msg=name)
+        assert column(out, name) == pytest.approx(column(other, name), abs=1e-4, rel=1e-4)
+    for name, value in weights(other).items():
+        torch.testing.assert_close(weights(out)[name], value, atol=1e-4, rtol=1e-3, msg=name)
+
+
+def test_two_processes_follow_the_curve_of_one(one, two):
+    check_same(two, one)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_sharded_training_follows_the_curve_of_one(tmp_path, one, ranks):
+    fork(ranks, tmp_path, parallel="fsdp", accumulate=2, activation_checkpointing=True)
+    check_same(tmp_path, one)
+
+
+def test_a_sharded_run_goes_on_with_other_ranks(tmp_path, one):
+    fork(2, tmp_path, parallel="fsdp")
+    for folder in (tmp_path / "checkpoints").iterdir():
+        if folder.name > "step_00000012":
+            shutil.rmtree(folder)
+    (tmp_path / "weights.pt").unlink()
+    toy.main(str(tmp_path), *words())
+    check_same(tmp_path, one)
 
 
 def test_two_processes_stop_together_on_sigterm_and_go_on_exactly(tmp_path, root, two):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ofa.errors import OFAError
+from ofa.model.layers import EncoderLayer
 from ofa.train.loop import train
 from ofa.train.losses import SequenceLoss, TokenLoss
 from tests.train import toy
@@ -93,3 +94,17 @@ def test_too_many_steps_that_are_not_finite_stop_the_run_and_name_the_samples(tm
 def test_scattered_steps_that_are_not_finite_do_not_stop_the_run(tmp_path):
     _, result = run(tmp_path, objective=lambda config: broken({2, 4, 6})(config), max_nonfinite=2)
     assert (result.steps, result.skipped) == (12, 3)
+
+
+def test_recomputed_activations_change_nothing(tmp_path, monkeypatch):
+    calls = []
+    forward = EncoderLayer.forward
+    monkeypatch.setattr(EncoderLayer, "forward", lambda *args: calls.append(1) or forward(*args))
+    network = {"dropout": 0.1}
+    kept, _ = run(tmp_path / "kept", network=network, steps=3)
+    assert len(calls) == 3
+    again, _ = run(tmp_path / "again", network=network, steps=3, activation_checkpointing=True)
+    assert len(calls) == 3 + 2 * 3
+    assert column(tmp_path / "again", "loss") == column(tmp_path / "kept", "loss")
+    for (name, one), other in zip(kept.named_parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other), name
