@@ -90,6 +90,7 @@ class Registered(Source):
 
     def current(self) -> str:
         if self.number is not None:
+            self._tags = self._tags_of(self.number)
             return self.number
         version = self._registry.alias(self.alias)
         if version is None:
@@ -99,7 +100,18 @@ class Registered(Source):
         self._tags = dict(version.tags)
         return version.number
 
+    def _tags_of(self, number: str) -> dict[str, str]:
+        from mlflow.exceptions import MlflowException
+
+        store = self._registry
+        try:
+            return dict(store.call(lambda: store.client.get_model_version(self.name, number)).tags)
+        except MlflowException as error:
+            raise OFAError(f"{self.uri}: no version {number} of model '{self.name}' ({error.error_code})") from error
+
     def cached(self) -> str | None:
+        if self.number is not None:
+            return self.number if (self.cache / self.number / BUNDLE).is_file() else None
         versions = [path for path in self.cache.glob("*") if (path / BUNDLE).is_file()]
         newest = max(versions, key=lambda path: path.stat().st_mtime, default=None)
         return newest and newest.name

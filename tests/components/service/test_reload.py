@@ -162,6 +162,15 @@ def test_a_first_model_that_is_missing_is_fatal(keep, store):
     assert isinstance(errors[0], OFAError) and "no version of model 'ofa' is champion; promote one" in str(errors[0])
 
 
+def test_one_version_by_its_number(keep, store):
+    keeper, _, _ = keep(model="models:/ofa/2")
+    until(lambda: keeper.ready)
+    assert keeper.model.version == "2" and keeper.model.source == "models:/ofa/2"
+    _, _, errors = keep(model="models:/ofa/9")
+    until(lambda: errors)
+    assert "no version 9 of model 'ofa'" in str(errors[0])
+
+
 def test_the_process_ends_with_the_reason(launch, tmp_path):
     server = launch(ready=False, model=tmp_path / "nothing")
     assert server.process.wait(60) != 0
