@@ -1,0 +1,76 @@
+"""The training steps, each from the output of the one before."""
+
+import pytest
+import torch
+import yaml
+
+from components.train.finetune import finetune
+from components.train.pretrain import pretrain, smooth_bins
+from components.train.stem import stem
+from ofa import OFA, checkpoint
+from ofa.errors import OFAError
+from ofa.model import OFAConfig, OFAModel
+from ofa.tasks.boxes import BoxSettings
+from ofa.tasks.store import saved_settings
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """MLflow's files go to the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_each_step_starts_where_the_last_one_ended(workplace, small_tables, params):
+    tables = str(small_tables)
+    stem(tables, "models/stem", "runs/stem", str(params))
+    pretrain(tables, "models/pretrain", "runs/pretrain", "models/stem", str(params))
+    result = finetune("refcoco", tables, "models/pretrain", "models/refcoco", "runs/refcoco", str(params))
+
+    assert result.steps == 3 and 0 <= result.metrics["acc@0.5"] <= 1
+    config, trained = checkpoint.load_folder("models/refcoco")
+    _, before = checkpoint.load_folder("models/pretrain")
+    unused = sorted(set(range(1000, 20000)) - set(config.output_ids))[0]
+    assert torch.equal(trained["embed_tokens.weight"][unused], before["embed_tokens.weight"][unused])
+    assert not torch.equal(trained["decoder.norm.weight"], before["decoder.norm.weight"])
+    assert saved_settings("models/refcoco")["refcoco"]["num_bins"] == 16
+    (box,) = OFA.from_pretrained("models/refcoco", device="cpu").ground(_picture(small_tables), "the cat")
+    assert box.x1 <= 80 and box.y1 <= 64
+
+
+def test_the_same_step_again_changes_nothing(workplace, small_tables, params):
+    states = []
+    for _ in range(2):
+        stem(str(small_tables), "models/stem", "runs/stem", str(params))
+        states.append(checkpoint.load_folder("models/stem")[1])
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_an_unknown_setting_is_named(workplace, small_tables, params):
+    values = yaml.safe_load(params.read_text())
+    values["train"]["stepz"] = 3
+    params.write_text(yaml.safe_dump(values))
+    with pytest.raises(OFAError, match=r"stem.train: unknown key 'stepz', did you mean 'steps'\?"):
+        stem(str(small_tables), "models/stem", "runs/stem", str(params))
+    assert not (workplace / "models").exists()
+
+
+def test_neighboring_bins_start_alike():
+    net = OFAModel(OFAConfig.preset("nano"))
+    first, bins = 58457, 32
+    norm = net.embed_tokens.weight[first : first + bins].norm().item()
+    beyond = net.embed_tokens.weight[first + bins].clone()
+    smooth_bins(net, BoxSettings(patch_image_size=64, max_image_size=64, num_bins=bins), 2.0)
+    rows = net.embed_tokens.weight[first : first + bins]
+    likeness = torch.cosine_similarity(rows[:, None], rows[None], dim=-1)
+    assert likeness.diagonal(1).min() > 0.8
+    assert likeness.diagonal(12).abs().mean() < 0.3
+    assert rows.norm().item() == pytest.approx(norm, rel=1e-5)
+    assert torch.equal(net.embed_tokens.weight[first + bins], beyond)
+
+
+def _picture(tables) -> bytes:
+    from ofa.data import TABLES, Table
+    from ofa.data.images import decode_base64
+
+    return decode_base64(Table(tables / "detection_train.tsv", TABLES["detection"])[0]["image"])
