@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from components.deploy.service.inputs import parse_json, read_body, read_items
 from components.deploy.service.logs import REQUEST_ID
 from components.deploy.service.models import Model
 from components.deploy.service.operations import OPERATIONS, Operation
-from components.deploy.service.schemas import Description, Problem, request_body, response_model
+from components.deploy.service.schemas import Description, Problem, json_body, request_body, response_model
 from components.deploy.service.service import Answer, Service
 
 PAGE = Path(__file__).with_name("page")
@@ -150,7 +151,7 @@ def _kserve(service: Service) -> APIRouter:
         check(model)
         return JSONResponse({"name": name, "ready": service.ready}, 200 if service.ready else 503)
 
-    @router.post("/v1/models/{model}:predict", summary="v1: predict.")
+    @router.post("/v1/models/{model}:predict", summary="v1: predict.", openapi_extra=json_body(protocol.V1_EXAMPLE))
     async def v1_predict(model: str, request: Request) -> dict[str, Any]:
         check(model)
         async with service.place():
@@ -185,13 +186,12 @@ def _kserve(service: Service) -> APIRouter:
             served, answers = await service.answer(protocol.v2_items(body, limits))
         return protocol.v2_response(body, answers, name, served.version)
 
-    for prefix in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        shown = prefix == "/v2/models/{model}"
-        router.get(prefix, summary="v2: the model's inputs and outputs.", include_in_schema=shown)(v2_model)
-        router.get(f"{prefix}/ready", summary="v2: whether the model is ready.", include_in_schema=shown)(
-            v2_model_ready
-        )
-        router.post(f"{prefix}/infer", summary="v2: infer.", include_in_schema=shown)(v2_infer)
+    example = json_body(protocol.V2_EXAMPLE)
+    for prefix, shown in (("/v2/models/{model}", True), ("/v2/models/{model}/versions/{version}", False)):
+        add = partial(router.add_api_route, include_in_schema=shown)
+        add(prefix, v2_model, summary="v2: the model's inputs and outputs.")
+        add(f"{prefix}/ready", v2_model_ready, summary="v2: whether the model is ready.")
+        add(f"{prefix}/infer", v2_infer, summary="v2: infer.", methods=["POST"], openapi_extra=example)
     return router
 
 

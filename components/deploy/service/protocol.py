@@ -20,6 +20,16 @@ INPUTS = ("task", "image", "text")
 OUTPUTS = {"prediction": "BYTES", "score": "FP64"}
 """Output tensors of v2 and their types."""
 
+V1_EXAMPLE = {"instances": [{"task": "ground", "image": {"b64": "..."}, "text": "the apple left of the cat"}]}
+
+V2_EXAMPLE = {
+    "inputs": [
+        {"name": "task", "shape": [1], "datatype": "BYTES", "data": ["answer"]},
+        {"name": "image", "shape": [1], "datatype": "BYTES", "data": ["..."]},
+        {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["what is on the left?"]},
+    ]
+}
+
 
 def v1_items(body: dict[str, Any], limits: Limits) -> list[Item]:
     """Items of a v1 request: `{"instances": [{"task": ..., "image": {"b64": ...}, "text": ...}]}`.

@@ -114,3 +114,8 @@ def request_body(operation: Operation, limits: Limits) -> dict[str, Any]:
         "application/json": {"schema": {"type": "object", "properties": body, "required": required}},
     }
     return {"requestBody": {"required": True, "content": content}}
+
+
+def json_body(example: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of a JSON request that is shown by an example."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"example": example}}}}

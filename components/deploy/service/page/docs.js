@@ -16,8 +16,6 @@ async function start() {
       groups.set(tag, [...(groups.get(tag) ?? []), { path, method, route }]);
     }
   }
-  const [first] = groups.values();
-  article.append(makeProblems(first[0].route));
   for (const [tag, routes] of groups) {
     article.append(make("h2", "", tag));
     contents.append(make("h2", "", tag));
@@ -27,6 +25,8 @@ async function start() {
       contents.append(Object.assign(make("a", "", entry.path), { href: `#${section.id}` }));
     }
   }
+  const [first] = groups.values();
+  article.append(makeProblems(first[0].route));
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
@@ -36,7 +36,9 @@ function makeRoute({ path, method, route }, api) {
   section.append(make("h3", "", make("span", `method ${method}`, method.toUpperCase()), make("code", "", path)));
   section.append(make("p", "", route.summary));
   const form = route.requestBody?.content["multipart/form-data"]?.schema;
-  if (form) section.append(makeFields(form), make("h4", "", "For example"), make("pre", "", example(path, form)));
+  if (form) section.append(makeFields(form), ...makeExample(formExample(path, form)));
+  const json = route.requestBody?.content["application/json"]?.example;
+  if (json) section.append(...makeExample(jsonExample(path, json)));
   const shape = resolve(route.responses["200"]?.content?.["application/json"]?.schema, api);
   if (shape?.properties) section.append(make("h4", "", "Answer"), makeFields(shape, api));
   return section;
@@ -45,9 +47,12 @@ function makeRoute({ path, method, route }, api) {
 /** What every operation may answer instead of a result. */
 function makeProblems(route) {
   const known = Object.entries(route.responses).filter(([status]) => status !== "200" && status !== "422");
-  const section = make("section", "route", make("h3", "", "Problems"));
-  section.append(rows(known.map(([status, answer]) => [status, answer.description])));
-  return section;
+  const table = rows(known.map(([status, answer]) => [status, answer.description]));
+  return make("section", "route", make("h3", "", "Problems"), table);
+}
+
+function makeExample(command) {
+  return [make("h4", "", "For example"), make("pre", "", command)];
 }
 
 function makeFields(schema, api) {
@@ -62,14 +67,19 @@ function makeFields(schema, api) {
 
 function rows(entries) {
   return make("table", "", ...entries.map(([name, about, more]) => make(
-    "tr", "", make("td", "", make("code", "", name)), make("td", "", about, ...(more ? [" ", make("code", "", more)] : [])),
+    "tr", "", make("td", "", make("code", "", name)), make("td", "", ...withCode(about), ...(more ? [" ", make("code", "", more)] : [])),
   )));
 }
 
-function example(path, form) {
+function formExample(path, form) {
   const texts = Object.entries(form.properties).filter(([, field]) => field.example);
   const parts = ["-F image=@picture.jpg", ...texts.map(([name, field]) => `-F ${name}="${field.example}"`)];
   return `curl ${parts.join(" ")} ${ORIGIN}${path}`;
+}
+
+function jsonExample(path, body) {
+  const json = JSON.stringify(body, null, 2);
+  return `curl -H "Content-Type: application/json" ${ORIGIN}${path.replace("{model}", "ofa")} -d '${json}'`;
 }
 
 function resolve(schema, api) {
