@@ -26,7 +26,7 @@ from ofa.train.history import History, Window
 from ofa.train.layers import memory_and_speed
 from ofa.train.losses import Objective, SequenceLoss, TokenLoss
 from ofa.train.optimizer import AdamW, freeze
-from ofa.train.preemption import Preempted, StopRequest
+from ofa.train.preemption import Preempted, StopRequest, shielded
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
 from ofa.train.sharding import overwrite, shard_root, sharded_copy, whole
@@ -191,7 +191,7 @@ class _Trainer:
         return self._deliver()
 
     def _train(self, stop: StopRequest) -> None:
-        batches = iter(self.stream)
+        batches = shielded(iter(self.stream))
         self.window.start()
         with bar(self.config.steps, "train", "step", self.step) if self.world.is_main else nullcontext() as progress:
             while self.step < self.config.steps and not self.state["stopped_early"]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import random
 import signal
 import subprocess
@@ -28,10 +29,12 @@ def run(out: Path, callbacks=(), **changes) -> dict[str, torch.Tensor]:
     return toy.weights(net)
 
 
-def start(out: Path, root: Path) -> subprocess.Popen:
-    words = [f"{key}={json.dumps(value)}" for key, value in (SETTINGS | {"network": NETWORK}).items()]
+def start(out: Path, root: Path, workers: int = 0) -> subprocess.Popen:
+    settings = SETTINGS | {"network": NETWORK, "workers": workers}
+    words = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     command = [sys.executable, str(root / "tests/train/toy.py"), str(out), *words]
-    return subprocess.Popen(command, cwd=root, env={"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"})
+    env = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=root, env=env, start_new_session=True)
 
 
 def steps(out: Path) -> list[int]:
@@ -66,10 +69,10 @@ def test_sigkill_at_any_step_changes_nothing(tmp_path, root, undisturbed):
     assert steps(tmp_path) == list(range(1, 31))
 
 
-def test_sigterm_writes_a_checkpoint_and_exits_with_143(tmp_path, root, undisturbed):
-    process = start(tmp_path, root)
+def test_sigterm_to_the_whole_group_writes_a_checkpoint_and_exits_with_143(tmp_path, root, undisturbed):
+    process = start(tmp_path, root, workers=1)
     wait_for_step(process, tmp_path, 10)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     assert process.wait() == 143
     last = steps(tmp_path)[-1]
     assert (tmp_path / "checkpoints" / f"step_{last:08d}").is_dir()

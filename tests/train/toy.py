@@ -57,10 +57,10 @@ def rows(count: int = 50) -> list[dict]:
     return [{"id": i, "quarter": i * 7 % 4, "length": 1 + i % 3} for i in range(count)]
 
 
-def stream(config: TrainConfig, world: World | None = None, task: Task | None = None) -> Stream:
+def stream(config: TrainConfig, world: World | None = None, task: Task | None = None, workers: int = 0) -> Stream:
     world = world or World(0, 1, torch.device("cpu"))
     source = Source(table=rows(), task=task or Task())
-    return Stream([source], config.batch_size // config.accumulate, config.seed, world.rank, world.size)
+    return Stream([source], config.batch_size // config.accumulate, config.seed, world.rank, world.size, workers)
 
 
 def settings(**overrides) -> TrainConfig:
@@ -74,11 +74,11 @@ def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def main(out: str, *words: str) -> None:
     values = {key: json.loads(value) for key, value in (word.split("=", 1) for word in words)}
-    overrides = values.pop("network", {})
+    overrides, workers = values.pop("network", {}), values.pop("workers", 0)
     config = settings(**values)
     world = World.connect("cpu")
     net = network(**overrides)
-    train(net, stream(config, world), config, out, world=world)
+    train(net, stream(config, world, workers=workers), config, out, world=world)
     if world.is_main:
         torch.save(weights(net), Path(out) / "weights.pt")
     world.disconnect()
