@@ -89,6 +89,7 @@ _PROPERTIES = {
     "words": ("Words of a text", "columns"),
     "type": ("Type of the row", "ranking"),
     "dataset": ("Data set", "ranking"),
+    "label": ("Label", "ranking"),
     "question_begins": ("Beginnings of questions", "ranking"),
     "answers": ("Most certain answers", "ranking"),
     "confidence": ("Confidence of the most certain answer", "ranking"),

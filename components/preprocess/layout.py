@@ -218,7 +218,10 @@ class RawData:
 
     def _text(self, tables: Sequence[RawTable]) -> Iterator[RawTable]:
         for split, language, parts in _by_split(tables):
-            yield RawTable(f"text_{split}{language}", "text", "text", split, partial(self._texts, parts, split))
+            # The facts about kinds of objects are in English.
+            instances = [file.path for file in self._instances if file.split == split == TRAIN and not language]
+            rows = partial(self._texts, parts, instances)
+            yield RawTable(f"text_{split}{language}", "text", "text", split, rows)
 
     def _pairs(self, parts: Sequence[RawTable], split: str) -> Iterator[SourceRow]:
         for part in parts:
@@ -226,9 +229,8 @@ class RawData:
             objects = self._objects(split) if part.kind == "caption" else None
             yield from pretraining.vision_language_rows(rows, part.kind, self.dataset, objects)
 
-    def _texts(self, parts: Sequence[RawTable], split: str) -> Iterator[SourceRow]:
+    def _texts(self, parts: Sequence[RawTable], instances: Sequence[Path]) -> Iterator[SourceRow]:
         rows = {part.kind: part.rows() for part in parts}
-        instances = [file.path for file in self._instances if file.split == split == TRAIN]
         yield from pretraining.text_rows(rows.get("caption", ()), rows.get("vqa", ()), *instances[:1])
 
     def _without_held_out(self, rows: Callable[[], Iterator[SourceRow]], split: str) -> Iterator[SourceRow]:

@@ -24,6 +24,7 @@ _COMMON = {
     "key": "TEXT",
     "dataset": "TEXT",
     "split": "TEXT",
+    "image_id": "TEXT",
     "picture": "TEXT",
     "error": "TEXT",
 }
@@ -171,7 +172,8 @@ def _record(source: Source, item: Item) -> tuple:
         except ValueError as reason:
             error = str(reason)
     key = f"{source.name}/{item.uniq_id}"
-    common = (source.name, item.row, item.uniq_id, key, source.dataset, source.split, item.picture, error)
+    image_id = item.values.get("image_id")
+    common = (source.name, item.row, item.uniq_id, key, source.dataset, source.split, image_id, item.picture, error)
     return *common, *(record.get(name) for name in COLUMNS[source.kind])
 
 

@@ -14,6 +14,7 @@ Record = dict[str, int | float | str | None]
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+")
 _BOX = {"x0": "REAL", "y0": "REAL", "x1": "REAL", "y1": "REAL", "smallest_side": "REAL"}
 _ANSWERS = {"answers": "INTEGER", "lowest_confidence": "REAL", "highest_confidence": "REAL", "empty_answers": "INTEGER"}
+_CODES = {"codes": "INTEGER", "lowest_code": "INTEGER", "highest_code": "INTEGER"}
 
 COLUMNS: dict[str, dict[str, str]] = {
     "caption": {"captions": "INTEGER", "fewest_words": "INTEGER", "most_words": "INTEGER"},
@@ -29,6 +30,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "detection": {"boxes": "INTEGER", "unnamed": "INTEGER", "first_label": "TEXT", **_BOX},
     "text": {"words": "INTEGER", "characters": "INTEGER"},
+    "snli_ve": {"words": "INTEGER", "label": "TEXT"},
+    "image": _CODES,
+    "image_gen": {"words": "INTEGER", **_CODES},
 }
 """Columns of the records by kind of table, with their types in SQL. What does not apply to a row is NULL.
 
@@ -152,6 +156,22 @@ def _text(row: Mapping[str, str]) -> Record:
     return {"words": count_words(row["text"]), "characters": len(row["text"])}
 
 
+def _snli_ve(row: Mapping[str, str]) -> Record:
+    return {"words": count_words(row["hypothesis"]), "label": row["label"]}
+
+
+def _image(row: Mapping[str, str]) -> Record:
+    try:
+        codes = [int(code) for code in row["codes"].split()]
+    except ValueError:
+        raise ValueError(f"codes {row['codes'][:80]!r} are not whole numbers joined by spaces") from None
+    return {"codes": len(codes), "lowest_code": min(codes, default=None), "highest_code": max(codes, default=None)}
+
+
+def _image_gen(row: Mapping[str, str]) -> Record:
+    return {"words": count_words(row["caption"]), **_image(row)}
+
+
 _DESCRIBE: dict[str, Callable[[Mapping[str, str]], Record]] = {
     "caption": _caption,
     "refcoco": _refcoco,
@@ -159,4 +179,7 @@ _DESCRIBE: dict[str, Callable[[Mapping[str, str]], Record]] = {
     "vision_language": _vision_language,
     "detection": _detection,
     "text": _text,
+    "snli_ve": _snli_ve,
+    "image": _image,
+    "image_gen": _image_gen,
 }

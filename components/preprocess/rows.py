@@ -1,6 +1,7 @@
 """Where the rows to validate come from: raw files, or tables that are built already."""
 
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from components.preprocess.metadata import Item, Source
 from components.preprocess.records import COLUMNS
 from ofa.data import TABLES, RowError, Table
 from ofa.data.images import decode_base64
+from ofa.data.table import Row
 from ofa.errors import OFAError, nearest
 
 _PREFIXES = {"refcocoplus": "refcoco", "refcocog": "refcoco", **{kind: kind for kind in TABLES}}
@@ -43,7 +45,7 @@ def table_sources(paths: Sequence[str], kinds: Sequence[str] = ()) -> list[Sourc
         dataset, split = dataset_and_split(path)
         kind = _PREFIXES[dataset]
         if kind in COLUMNS and (not kinds or kind in kinds):
-            table = Table(path, TABLES[kind])
+            table = _Remapped(path, kind)
             items, read = partial(_table_items, table), partial(_read_cell, table)
             sources.append(Source(path.stem, kind, dataset, split, items, read))
     if not sources:
@@ -86,7 +88,27 @@ def _read_file(folder: Path, picture: str, row: int, wanted: int | None) -> tupl
         return file.read(wanted), os.fstat(file.fileno()).st_size
 
 
-def _table_items(table: Table) -> Iterator[Item]:
+class _Remapped:
+    """A table that is mapped anew now and then: pages of a mapping that were read count as this process's memory."""
+
+    MOST = 1 << 28
+    PAGES = 1 << 12  # a short row still brings a page into memory
+
+    def __init__(self, path: Path, kind: str):
+        self._table, self._read = Table(path, TABLES[kind]), 0
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitem__(self, number: int) -> Row:
+        if self._read > self.MOST:
+            self._table, self._read = Table(self._table.paths, self._table.columns), 0
+        row = self._table[number]
+        self._read += len(row.get("image", "")) + self.PAGES
+        return row
+
+
+def _table_items(table: _Remapped) -> Iterator[Item]:
     for number in range(len(table)):
         try:
             row = table[number]
@@ -94,11 +116,14 @@ def _table_items(table: Table) -> Iterator[Item]:
             yield Item(number, error.uniq_id, {}, None, error.reason)
             continue
         values = {name: value for name, value in row.items() if name != "image"}
-        picture = row.get("image_id", row["uniq_id"]) if "image" in row else None
+        picture = None
+        if "image" in row:
+            # Not every table has an id of its own for each picture.
+            picture = f"{row.get('image_id', row['uniq_id'])} ({zlib.crc32(row['image']):08x})"
         yield Item(number, row["uniq_id"], values, picture)
 
 
-def _read_cell(table: Table, picture: str, row: int, wanted: int | None) -> tuple[bytes, int]:
+def _read_cell(table: _Remapped, picture: str, row: int, wanted: int | None) -> tuple[bytes, int]:
     text = table[row]["image"]
     # Whole groups of four characters are three bytes each.
     start = text if wanted is None else text[: -(-wanted // 3) * 4]

@@ -37,13 +37,13 @@ class Statistics:
         Raises ValueError if a column cannot be read.
         """
         self.rows += 1
-        for column in ("caption", "text", "question"):
+        for column in ("caption", "text", "question", "hypothesis"):
             if row.get(column):
                 for text in row[column].split("&&"):
                     self._count("words", count_words(text))
         if row.get("question"):
             self._count("question_begins", " ".join(row["question"].lower().split()[:2]))
-        for column in ("type", "dataset"):
+        for column in ("type", "dataset", "label"):
             if column in row:
                 self._count(column, row[column])
         for name in filter(None, row.get("objects", "").split("&&")):

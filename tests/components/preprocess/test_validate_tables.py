@@ -1,9 +1,11 @@
 """Tables that exist already, ours or the original's, pass through the same suites as raw data."""
 
 import json
+import re
 
 import pytest
 
+from components.preprocess.records import COLUMNS
 from components.preprocess.tables import tables
 from components.preprocess.validate import REPORT, validate
 from ofa.errors import OFAError
@@ -39,18 +41,33 @@ def test_broken_rows_of_a_table_are_found(built, tmp_path):
     assert found["picture", "error"] == 1
     reasons = (tmp_path / "out" / "rejected.tsv").read_text()
     assert "caption_val\t0\t13\t4 columns instead of 5" in reasons
-    assert "caption_val\t1\t14\t14: bad base64" in reasons
+    assert re.search(r"caption_val\t1\t14\t14 \(\w{8}\): bad base64", reasons)
     assert "caption_val\t2\t15\tcolumn caption is not UTF-8" in reasons
 
 
-def test_the_originals_tables_are_read(golden, tmp_path):
+def test_the_originals_tables_of_every_kind_pass(golden, tmp_path):
     folder = golden / "dataset" / "data"
-    for kind in ("vqa", "refcoco", "detection", "text"):
-        (tmp_path / f"{kind}_val.tsv").write_bytes((folder / f"{kind}.tsv").read_bytes())
-    paths = [str(tmp_path / f"{kind}_val.tsv") for kind in ("vqa", "refcoco", "detection", "text")]
-    report = validate(str(tmp_path / "out"), tables=paths, image_rate=1.0, max_bad_rows=100)
-    assert report["rows"]["vqa_val"] == len((folder / "vqa.tsv").read_bytes().splitlines())
-    assert set(report["rows"]) == {"vqa_val", "refcoco_val", "detection_val", "text_val"}
+    for kind in COLUMNS:
+        (tmp_path / f"{kind}_train.tsv").write_bytes((folder / f"{kind}.tsv").read_bytes())
+    paths = [str(tmp_path / f"{kind}_train.tsv") for kind in COLUMNS]
+    report = validate(str(tmp_path / "out"), tables=paths, image_rate=1.0)
+    assert report["failures"] == []
+    lines = {kind: len((folder / f"{kind}.tsv").read_bytes().splitlines()) for kind in COLUMNS}
+    assert report["rows"] == {f"{kind}_train": count for kind, count in lines.items()}
+
+
+def test_codes_that_do_not_exist_are_found(tmp_path):
+    codes = " ".join(map(str, range(8000, 8192))) + " 8192" * 64
+    (tmp_path / "image_gen_train.tsv").write_text(f"1\t{codes}\ta dog\n2\t1 2 x\ta dog\n3\t{'7 ' * 64}\t\n")
+    with pytest.raises(OFAError):
+        validate(str(tmp_path / "out"), tables=[str(tmp_path / "image_gen_train.tsv")])
+    report = json.loads((tmp_path / "out" / REPORT).read_text())
+    found = {failure["column"]: failure["examples"] for failure in report["failures"]}
+    assert found == {
+        "error": ["image_gen_train/2"],
+        "highest_code": ["image_gen_train/1"],
+        "words": ["image_gen_train/3"],
+    }
 
 
 def test_a_table_whose_name_says_no_kind_is_refused(built, tmp_path):
