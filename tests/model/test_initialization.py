@@ -10,15 +10,20 @@ from ofa.model import OFAConfig, OFAModel
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return OFAModel(OFAConfig.preset("nano", vocabulary_size=2000, adapter_dim=32, scale_resids=True))
+    return OFAModel(OFAConfig.preset("nano", vocabulary_size=2000, adapter_dim=32, scale_resids=True, init_std=0.05))
 
 
-def test_matrices_are_normal_with_a_spread_of_a_fiftieth(net):
+def test_the_spread_is_the_original_s_unless_a_size_says_otherwise():
+    spreads = {name: OFAConfig.preset(name).init_std for name in ("nano", "tiny", "medium", "base", "large", "huge")}
+    assert spreads == {"nano": 0.08, "tiny": 0.02, "medium": 0.02, "base": 0.02, "large": 0.02, "huge": 0.02}
+
+
+def test_matrices_are_normal_with_the_spread_that_is_asked_for(net):
     modules = [module for module in net.modules() if isinstance(module, nn.Linear | nn.Embedding)]
     assert len(modules) > 40
     for module in modules:
         if module.weight.numel() > 10_000:
-            assert abs(module.weight.std().item() / 0.02 - 1) < 0.05
+            assert abs(module.weight.std().item() / 0.05 - 1) < 0.05
         if isinstance(module, nn.Linear):
             assert module.bias.count_nonzero() == 0
     assert net.embed_tokens.weight[1].count_nonzero() > 0
