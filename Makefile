@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install repro test lint lock clean
+.PHONY: help install repro test browser lint lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,10 +32,14 @@ endif
 	dvc repro
 	ofa summary
 
-test: install ## run the tests
+test: install browser ## run the tests
 	ruff check .
 	ruff format --check .
-	pytest
+	OMP_NUM_THREADS=1 pytest -n 2
+
+browser: # the page's tests drive a real one; without it, and without the right to install it, they are skipped
+	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
+		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
 
 lint: install ## format and check the code
 	ruff format .
