@@ -81,7 +81,7 @@ class Assembly:
         # Shards and the table that they are joined to exist side by side for a while.
         ensure_space(self.staging, sum(map(self._size, missing)) + sum(map(self._size, shards)))
         statistics, rejected, before = Statistics(), [], 0
-        with bar(sum(len(shard.rows) for shard in shards), f"build {table.name}", "row") as progress:
+        with bar(sum(len(shard.rows) for shard in shards), f"Building {table.name}", "row") as progress:
             for shard, built in zip(shards, work(build, shards), strict=True):
                 statistics.merge(built.statistics)
                 rejected += [(before + number, uniq_id, reason) for number, uniq_id, reason in built.rejected]

@@ -78,7 +78,7 @@ def describe(folder: Path, paths: Iterable[str]) -> dict[str, dict]:
     """Size and SHA-256 of each file, `paths` being relative to `folder`; every core hashes."""
     names = sorted(paths)
     sizes = [(folder / name).stat().st_size for name in names]
-    with ThreadPoolExecutor(os.cpu_count()) as pool, bar(sum(sizes), "hash", "B") as progress:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, bar(sum(sizes), "Hashing files", "B") as progress:
         progress.unit_scale = True
         entries = {}
         hashes = pool.map(lambda name: sha256_file(folder / name), names)

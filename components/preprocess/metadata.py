@@ -101,7 +101,7 @@ class Metadata:
 
     def fill(self) -> None:
         """Read every row of every source into its record, and note the pictures that they show."""
-        with bar(None, "read rows", "row") as progress:
+        with bar(None, "Reading rows", "row") as progress:
             for source in self.sources.values():
                 progress.set_postfix_str(source.name)
                 self._fill(source, progress.update)
@@ -126,7 +126,7 @@ class Metadata:
         """
         found = ", ".join(f"{name} = ?" for name in _FOUND)
         update = f"UPDATE {PICTURE} SET {found} WHERE uniq_id = ?"
-        pictures = track(self._pictures(), self.count(PICTURE), "look at pictures", "picture")
+        pictures = track(self._pictures(), self.count(PICTURE), "Looking at pictures", "picture")
         looked = ((*_look(self.sources[source], name, row, rate), name) for name, row, source in pictures)
         while chunk := list(islice(looked, _CHUNK)):
             with self.database:

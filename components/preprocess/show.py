@@ -87,7 +87,7 @@ def unpack(table: str, out: str, kind: str = "") -> int:
     check_place(folder, ANNOTATIONS)
     staging = make_staging(folder)
     with atomic_write(staging / ANNOTATIONS) as file:
-        for number, row in enumerate(track(opened, len(opened), f"unpack {Path(table).name}", "row")):
+        for number, row in enumerate(track(opened, len(opened), f"Unpacking {Path(table).name}", "row")):
             columns = {name: value for name, value in row.items() if name != "image"}
             if "image" in row:
                 try:

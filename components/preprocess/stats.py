@@ -80,7 +80,7 @@ def _summarize(path: Path, examples: int) -> Summary:
     summary = Summary(path.stem, kind, Statistics(bytes=path.stat().st_size))
     shown: set[int] = set()
     size, previous = None, None
-    for number in track(range(len(table)), label=f"count {path.stem}", unit="row"):
+    for number in track(range(len(table)), label=f"Counting {path.stem}", unit="row"):
         try:
             row = table[number]
             if "image" in row:

@@ -95,7 +95,7 @@ def transfer(items: Sequence[Item], folder: Path) -> list[str]:
     journal = _Journal(folder, fingerprint(items))
     missing = [item for item in items if not journal.has(item)]
     ensure_space(folder, sum(item.size or 0 for item in missing))
-    with bar(len(items), "copy", "file", initial=len(items) - len(missing)) as progress:
+    with bar(len(items), "Copying files", "file", initial=len(items) - len(missing)) as progress:
         for start in range(0, len(missing), _AT_ONCE):
             chunk = missing[start : start + _AT_ONCE]
             for filesystem in {id(item.filesystem): item.filesystem for item in chunk}.values():
@@ -170,7 +170,7 @@ def _unpack(archive: Path) -> None:
                 members = opened.infolist()
                 _refuse_escapes(archive, [member.filename for member in members])
                 ensure_space(folder, sum(member.file_size for member in members))
-                with bar(len(members), f"unpack {archive.name}", "file") as progress:
+                with bar(len(members), f"Unpacking {archive.name}", "file") as progress:
                     for member in members:
                         opened.extract(member, folder)
                         progress.update()
