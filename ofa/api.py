@@ -67,7 +67,7 @@ class OFA:
         candidates: Sequence[str] | None = None,
     ) -> list[str]:
         """The answer to each question about its picture; one of `candidates` where they are given."""
-        rows = _rows(images, question=questions)
+        rows = [row | {"objects": ""} for row in _rows(images, question=questions)]
         if candidates is None:
             return self._values("vqa", rows)
         settings = replace(self.task("vqa").settings, answers=tuple(candidates), answers_file=None)
