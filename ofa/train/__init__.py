@@ -1,0 +1,1 @@
+"""Training: losses, schedules, the loop, distributed set-up, checkpoints."""

@@ -93,7 +93,7 @@ def train(
     norm, speed) and `validation.csv`.
 
     Args:
-        net: trained in place.
+        net: trained in place. Make it with the same weights each time (seed them): a resumed run checks that.
         stream: batches of this rank; an update takes `config.accumulate` of them.
         config: settings.
         out_dir: made if it is missing.

@@ -23,12 +23,22 @@ def seed_everything(*numbers: int) -> None:
 
 
 def fingerprint(net: nn.Module, config: TrainConfig, identity: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What decides the result of a run; a checkpoint is resumed by a run with the same only."""
+    """What decides the result of a run; a checkpoint is resumed by a run with the same only.
+
+    The weights that training starts from count: a finetuning whose pretrained network was trained anew starts over.
+    """
     settings = {name: value for name, value in asdict(config).items() if name not in BOOKKEEPING}
-    shapes = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
     network = net.config.to_dict() if hasattr(net, "config") else {}
-    digest = hashlib.sha256(json.dumps([shapes, network]).encode()).hexdigest()
-    return json.loads(json.dumps(settings | {"network": digest} | dict(identity or {})))
+    start = hashlib.sha256()
+    for name, tensor in net.state_dict().items():
+        start.update(f"{name} {tuple(tensor.shape)}".encode())
+        start.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    hashes = {"network": _short(hashlib.sha256(json.dumps(network).encode())), "initial weights": _short(start)}
+    return json.loads(json.dumps(settings | hashes | dict(identity or {})))
+
+
+def _short(digest: Any) -> str:
+    return digest.hexdigest()[:16]
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ def sharded_copy(net: nn.Module, world: World) -> nn.Module:
     from torch.distributed.fsdp import fully_shard
 
     sharded = copy.deepcopy(net).to(world.device)
+    world.copy_from_main(sharded.state_dict().values())
     for layer in [module for module in sharded.modules() if isinstance(module, Layer)]:
         fully_shard(layer, mesh=world.mesh())
     return sharded

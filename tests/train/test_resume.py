@@ -121,6 +121,13 @@ def test_a_run_with_other_settings_is_not_continued(tmp_path):
         run(tmp_path, steps=5, lr=0.02)
 
 
+def test_a_run_that_started_from_other_weights_is_not_continued(tmp_path):
+    run(tmp_path, steps=5)
+    config = toy.settings(**SETTINGS | {"steps": 5})
+    with pytest.raises(OFAError, match="initial weights: [0-9a-f]+ then, [0-9a-f]+ now"):
+        train(toy.network(seed=1, **NETWORK), toy.stream(config), config, tmp_path)
+
+
 def test_a_run_with_other_settings_can_be_restarted(tmp_path):
     run(tmp_path / "changed", steps=5)
     config = toy.settings(**SETTINGS | {"steps": 5, "lr": 0.02})
