@@ -183,6 +183,6 @@ def _curves(folder: Path) -> list[dict[str, Any]]:
             found += [
                 {"stage": folder.name, "name": column, "svg": line_chart(*curve, f"{folder.name} {column}")}
                 for column, curve in curves.items()
-                if column not in _UNPLOTTED
+                if column not in _UNPLOTTED and len(curve[0]) > 1
             ]
     return found
