@@ -27,6 +27,7 @@ def gate_release(
     """
     from components.deploy.gate import gate
 
+    decision.path += ".json"
     folders = [evaluation.path for evaluation in evaluations]
     return gate(folders, decision.path, registry=registry, policy=policy).decision
 
