@@ -8,7 +8,7 @@ from typing import Any
 
 from components.evaluate.evaluate import evaluate
 from components.evaluate.record import Evaluation
-from components.train.run import table_files
+from components.tables import table_files
 from ofa import tasks
 from ofa.errors import OFAError
 from ofa.settings import build, section

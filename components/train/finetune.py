@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from components.train.run import deliver, fit, open_table
+from components.tables import open_table
+from components.train.run import deliver, fit
 from components.train.settings import finetune_section, train_config
 from ofa import checkpoint
 from ofa.data import Table

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from components.train.run import deliver, fit, open_table
+from components.tables import open_table
+from components.train.run import deliver, fit
 from components.train.settings import ModelSettings, PretrainSection, finetune_section, train_config
 from components.train.vocabulary import used_ids
 from ofa.checkpoint import load_folder

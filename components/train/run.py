@@ -1,4 +1,4 @@
-"""What the training steps share: tables, identity of a run, MLflow, and delivery of the result."""
+"""What the training steps share: identity of a run, MLflow, and delivery of the result."""
 
 import dataclasses
 import shutil
@@ -10,34 +10,14 @@ from typing import Any
 from components.lineage import git_commit, table_hash
 from components.train.tracking import tracking
 from ofa.checkpoint import save_folder
-from ofa.data import TABLES, Table
+from ofa.data import Table
 from ofa.data.mixing import Source, Stream
-from ofa.errors import OFAError
 from ofa.model import OFAModel
 from ofa.tasks import Task
 from ofa.tasks.store import save_tasks
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
 from ofa.train.loop import TrainResult, Validate, train
-
-
-def table_files(folder: str | Path, kind: str, split: str) -> list[Path]:
-    """The file KIND_SPLIT.tsv of a folder, or its shards KIND_SPLIT-00000-of-00008.tsv.
-
-    Raises:
-        OFAError: there is none.
-    """
-    folder = Path(folder)
-    whole = folder / f"{kind}_{split}.tsv"
-    files = [whole] if whole.exists() else sorted(folder.glob(f"{kind}_{split}-*-of-*.tsv"))
-    if not files:
-        raise OFAError(f"{folder}: no table {whole.name}; make it with `ofa data build`")
-    return files
-
-
-def open_table(folder: str | Path, task: Task | type[Task], split: str) -> Table:
-    """The table of a task."""
-    return Table(table_files(folder, task.table, split), task.columns or TABLES[task.table])
 
 
 @contextmanager
@@ -92,7 +72,12 @@ def fit(
 
 
 def deliver(net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Mapping[str, Any]) -> None:
-    """Write a trained network with its tasks' settings as the folder `out`; it appears whole or not at all."""
+    """Write a trained network with its tasks' settings as the folder `out`; it appears whole or not at all.
+
+    Of several processes the main one writes: every rank holds the same weights.
+    """
+    if not World.connect(next(net.parameters()).device.type).is_main:
+        return
     out = Path(out)
     staging = out.with_name(f".{out.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)

@@ -2,7 +2,8 @@
 
 import torch
 
-from components.train.run import deliver, open_table, running
+from components.tables import open_table
+from components.train.run import deliver, running
 from components.train.settings import ModelSettings, StemSection, train_config
 from ofa.model import OFAConfig, OFAModel
 from ofa.settings import section

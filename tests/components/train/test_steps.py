@@ -6,6 +6,7 @@ import yaml
 
 from components.train.finetune import finetune
 from components.train.pretrain import pretrain, smooth_bins
+from components.train.run import deliver
 from components.train.stem import stem
 from ofa import OFA, checkpoint
 from ofa.errors import OFAError
@@ -53,6 +54,16 @@ def test_an_unknown_setting_is_named(workplace, small_tables, params):
     with pytest.raises(OFAError, match=r"stem.train: unknown key 'stepz', did you mean 'steps'\?"):
         stem(str(small_tables), "models/stem", "runs/stem", str(params))
     assert not (workplace / "models").exists()
+
+
+def test_only_the_main_process_delivers(tmp_path, monkeypatch):
+    net = OFAModel(OFAConfig.preset("nano"))
+    monkeypatch.setenv("RANK", "1")
+    deliver(net, tmp_path / "network", {}, {})
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("RANK", "0")
+    deliver(net, tmp_path / "network", {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["network"]
 
 
 def test_neighboring_bins_start_alike():

@@ -3,7 +3,7 @@
 import random
 from dataclasses import replace
 
-from components.train.run import open_table
+from components.tables import open_table
 from components.train.settings import PretrainSection, finetune_section
 from components.train.vocabulary import used_ids
 from ofa.settings import section
