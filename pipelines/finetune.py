@@ -67,7 +67,7 @@ def finetune(
         tables_max_bad_rows: How many rows may be left out of the tables because they cannot be written.
         model: The network; section of params.yaml, as the following are.
         train: What all trainings share.
-        stem: Pretraining of the ResNet on boxes.
+        stem: Pretraining of the encoder on boxes and the texts that mean them.
         pretrain: Pretraining on all tasks together.
         finetune: Finetuning, by task.
         evaluate: Evaluation.
@@ -94,7 +94,9 @@ def finetune(
         max_bad_rows=tables_max_bad_rows,
     )
     tables = built.outputs["tables"]
-    seeing = train_stem(tables=tables, model=model, train=train, stem=stem, registry=registry)
+    seeing = train_stem(
+        tables=tables, model=model, train=train, stem=stem, pretrain=pretrain, finetune=finetune, registry=registry
+    )
     pretrained = pretrain_network(
         tables=tables,
         stem=seeing.outputs["network"],

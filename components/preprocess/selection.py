@@ -34,6 +34,9 @@ def select(
 ) -> tuple[dict[int, SourceRow], dict[str, int]]:
     """The rows of a table that are to be written by their number, and how many were left out for which reason.
 
+    Rows keep their order, but for those of vision_language: there the rows of a picture come together, whatever their
+    type, so that training can read them together (`ofa.data.mixing.Source.block`).
+
     Args:
         table: where the rows come from.
         rejected: reasons by uniq-id of the rows that validation put aside.
@@ -63,7 +66,15 @@ def select(
         chosen = _some_of_each(rows, limit)
         left_out["enough rows of the picture"] = len(rows) - len(chosen)
         rows = chosen
-    return rows, left_out
+    return (_by_picture(rows) if table.kind == "vision_language" else rows), left_out
+
+
+def _by_picture(rows: Mapping[int, SourceRow]) -> dict[int, SourceRow]:
+    """The rows of a picture together, pictures in the order of their first rows."""
+    groups: dict[str, list[int]] = {}
+    for number, row in rows.items():
+        groups.setdefault(row["image_path"], []).append(number)
+    return {number: rows[number] for group in groups.values() for number in group}
 
 
 def _some_of_each(rows: Mapping[int, SourceRow], limit: int) -> dict[int, SourceRow]:

@@ -18,7 +18,7 @@ Out = Annotated[str, typer.Option(help="Folder for the trained network.")]
 def stem(
     tables: Tables = "data/tables", out: Out = "models/stem", work: Work = "runs/stem", params: Params = "params.yaml"
 ) -> None:
-    """Pretrain the encoder on boxes, in place of ImageNet weights.
+    """Pretrain the encoder on boxes and the texts that mean them, in place of ImageNet weights.
 
     Example: `ofa train stem --tables data/tables --out models/stem`
     """
@@ -32,16 +32,16 @@ def pretrain(
     tables: Tables = "data/tables",
     out: Out = "models/pretrain",
     work: Work = "runs/pretrain",
-    stem: Annotated[str, typer.Option(help="Network whose encoder to start from; empty for random weights.")] = "",
+    init: Annotated[str, typer.Option(help="Network to start from: a folder, or a .pt file; empty: none.")] = "",
     params: Params = "params.yaml",
 ) -> None:
     """Pretrain one network on the mixture of all pretraining tables.
 
-    Example: `ofa train pretrain --stem models/stem --out models/pretrain`
+    Example: `ofa train pretrain --init models/stem --out models/pretrain`
     """
     from components.train.pretrain import pretrain
 
-    _report(pretrain(tables, out, work, stem, params), out)
+    _report(pretrain(tables, out, work, init, params), out)
 
 
 @app.command()

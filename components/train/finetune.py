@@ -46,7 +46,7 @@ def finetune(
     config = train_config(params, settings.train, f"finetune.{name}")
     task = settings.make_task(name, tables)
     net = checkpoint.load(init)
-    source = Source(table=open_table(tables, task, "train"), task=task)
+    source = Source(table=open_table(tables, task, "train"), task=task, block=settings.block)
     validate = None
     if settings.validation_rows:
         validate = validation(task, open_table(tables, task, "val"), settings.validation_rows)

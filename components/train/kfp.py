@@ -18,9 +18,11 @@ def train_stem(
     model: dict,
     train: dict,
     stem: dict,
+    pretrain: dict,
+    finetune: dict,
     registry: str,
 ):
-    """Pretrain the part of the network that sees on boxes, in place of ImageNet weights.
+    """Pretrain the encoder on boxes and the texts that mean them, in place of ImageNet weights.
 
     Args:
         tables: Folder of tables.
@@ -30,6 +32,8 @@ def train_stem(
         model: The section `model` of params.yaml.
         train: The section `train`, which all trainings share.
         stem: The section `stem`.
+        pretrain: The section `pretrain`: the network gets the words of its tables.
+        finetune: The section `finetune`: the same.
         registry: MLflow tracking address that the curves are logged to.
     """
     import os
@@ -38,7 +42,7 @@ def train_stem(
     from components.train.stem import stem as step
 
     os.environ["MLFLOW_TRACKING_URI"] = registry
-    params = save_sections(run.path, model=model, train=train, stem=stem)
+    params = save_sections(run.path, model=model, train=train, stem=stem, pretrain=pretrain, finetune=finetune)
     metrics.metadata.update(step(tables.path, network.path, f"{run.path}/stem", params).metrics)
 
 
@@ -58,7 +62,7 @@ def pretrain_network(
 
     Args:
         tables: Folder of tables.
-        stem: Network whose ResNet to start from.
+        stem: Network to start from.
         network: Checkpoint folder.
         run: Folder with the settings, the curves and the last states of the training.
         model: The section `model` of params.yaml.

@@ -33,10 +33,14 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StemSection:
-    """Section `stem`: dense pretraining of the encoder on the detection table, in place of ImageNet weights."""
+    """Section `stem`: dense pretraining of the encoder on boxes and the texts that mean them (`ofa.train.stem`)."""
 
     patch_image_size: int = 128
     """Side of the square (pixels) that pictures are resized to."""
+    regions: float = 0.75
+    """Share of rows of visual grounding in a batch; the others are rows of detection."""
+    block: int = 1
+    """Neighboring rows of visual grounding that are read together; those of a picture then share its encoding."""
     workers: int = 1
     """Processes that prepare batches."""
     train: dict[str, Any] = field(default_factory=dict)
@@ -50,7 +54,7 @@ class PretrainSection:
     tables: tuple[str, ...] = ("vision_language", "detection", "text")
     """Kinds of tables to mix; each is the file KIND_train.tsv, or its shards."""
     tasks: PretrainSettings = PretrainSettings()
-    """Settings of each table's task, and their weights in a batch."""
+    """Settings of each table's task, their weights in a batch, and how many neighboring rows are read together."""
     workers: int = 1
     """Processes that prepare batches."""
     max_bad_rows: int = 0
@@ -67,6 +71,8 @@ class FinetuneSection:
     """Name of the task; empty: the section's own key."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the task; they go with the checkpoint, so that it is evaluated and served as it was trained."""
+    block: int = 1
+    """Neighboring rows that are read together; those of a picture then share its encoding."""
     validation_rows: int = 200
     """Rows of the validation table (KIND_val.tsv) that the network is measured on while it trains."""
     workers: int = 1

@@ -1,47 +1,49 @@
-"""The stem step: the encoder alone, on boxes, in place of ImageNet weights."""
-
-import torch
+"""The stem step: the encoder alone, cell by cell, in place of ImageNet weights and millions of pictures."""
 
 from components.tables import open_table
+from components.train.network import first_network
 from components.train.run import deliver, running
 from components.train.settings import ModelSettings, StemSection, train_config
-from ofa.model import OFAConfig, OFAModel
 from ofa.settings import section
 from ofa.tasks.detection import Detection
+from ofa.tasks.refcoco import Refcoco
 from ofa.train.loop import TrainResult
-from ofa.train.stem import pretrain_stem
+from ofa.train.stem import StemTables, pretrain_stem
 
 
 def stem(
     tables: str = "data/tables", out: str = "models/stem", work: str = "runs/stem", params: str = "params.yaml"
 ) -> TrainResult:
-    """Pretrain the encoder of a network on the detection table.
+    """Pretrain the encoder of a network on the tables of detection and visual grounding.
 
     Args:
         tables: folder of tables, as `ofa data build` makes it.
         out: folder for the network.
         work: folder for checkpoints and curves; a run that was interrupted there goes on.
-        params: file with the sections `model`, `train` and `stem`.
+        params: file with the sections `model`, `train`, `stem`, `pretrain` and `finetune`.
 
     Raises:
         OFAError: a table or a setting cannot be used.
         Preempted: stopped on request; started again, it goes on.
     """
-    model = section(params, "model", ModelSettings)
     settings = section(params, "stem", StemSection)
     config = train_config(params, settings.train, "stem")
-    with torch.random.fork_rng():
-        torch.manual_seed(model.seed)
-        net = OFAModel(OFAConfig.preset(model.size, **model.overrides))
-    table = open_table(tables, Detection, "train")
-    with running("stem", config, work, {"model": model, "stem": settings}, {"detection": table}) as common:
+    net = first_network(tables, params)
+    opened, valid = (
+        StemTables(objects=open_table(tables, Detection, split), regions=open_table(tables, Refcoco, split))
+        for split in ("train", "val")
+    )
+    logged = {"model": section(params, "model", ModelSettings), "stem": settings}
+    with running("stem", config, work, logged, {"objects": opened.objects, "regions": opened.regions}) as common:
         result = pretrain_stem(
             net,
-            table,
+            opened,
             config,
             work,
             image_size=settings.patch_image_size,
-            valid_table=open_table(tables, Detection, "val"),
+            regions=settings.regions,
+            block=settings.block,
+            valid=valid,
             workers=settings.workers,
             **common,
         )

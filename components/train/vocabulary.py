@@ -1,6 +1,5 @@
 """Which vocabulary rows a set of tables uses."""
 
-import itertools
 import random
 from collections.abc import Iterable, Mapping
 
@@ -10,8 +9,8 @@ from ofa.tasks.boxes import BoxSettings
 from ofa.tasks.vision_language import VisionLanguage
 from ofa.text.cleaning import pre_caption, pre_question, strip_punctuation
 
-SAMPLED_ROWS = 64
-"""Rows of each table that are made into samples, to find the words of prompts."""
+SAMPLED_ROWS = 500
+"""Rows of each table that are made into samples, to find the words of prompts, some of which are rarely used."""
 
 CLEANERS = (str, str.lower, strip_punctuation, lambda w: pre_caption(w, 9), lambda w: pre_question(w, 9))
 """What tasks do to the words of a table before they encode them."""
@@ -69,8 +68,7 @@ def _split(row: Mapping[str, str | memoryview]) -> Iterable[str]:
 def _sampled(table: Table, task: Task) -> set[int]:
     rng = random.Random(0)
     ids: set[int] = set()
-    step = max(1, len(table) // SAMPLED_ROWS)
-    for index in itertools.islice(range(0, len(table), step), SAMPLED_ROWS):
+    for index in rng.sample(range(len(table)), min(SAMPLED_ROWS, len(table))):
         made = task.sample(table[index], True, rng)
         for sample in made if isinstance(made, list) else [made]:
             for tokens in (sample.source, sample.previous, sample.target):

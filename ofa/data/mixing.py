@@ -44,12 +44,27 @@ class Source:
     """Sources of one group share batches: a batch holds pictures of one size only. Groups take turns step by step."""
     name: str = ""
     """Tells sources apart; empty: the task's name. Part of the key of the shuffled order."""
+    block: int = 1
+    """Rows that stand next to each other in the table and are read together. Tables keep the rows of a picture
+    together, so a batch of blocks holds fewer pictures, each of which is encoded once."""
     train: bool = True
     """Passed on to the task: targets and augmentation of training, or those of evaluation."""
 
     @property
     def key(self) -> str:
         return self.name or self.task.name
+
+    def row(self, position: int, seed: int) -> tuple[int, int, int]:
+        """Epoch, block and index of the row at a position of the endless shuffled order.
+
+        Blocks are shuffled, rows within a block are not; the rows left over at the table's end come last.
+        """
+        epoch, position = divmod(position, len(self.table))
+        block, offset = divmod(position, self.block)
+        whole = len(self.table) // self.block
+        if block < whole:
+            block = _order(whole, f"{seed}/{epoch}/{self.key}")[block]
+        return epoch, block, block * self.block + offset
 
     def read(self, index: int, rng: random.Random) -> list[Sample]:
         """The samples of one row.
@@ -133,14 +148,23 @@ class Stream:
         for source in self.sources:
             if not len(source.table):
                 raise OFAError(f"the table of source {source.key!r} has no rows")
+            if source.block < 1:
+                raise OFAError(f"source {source.key!r}: a block must hold at least 1 row, got {source.block}")
             if names.count(source.key) > 1:
                 raise OFAError(f"two sources are called {source.key!r}: give them different names")
         self.counts = shares([source.weight for source in self.sources], batch_size)
         self.groups = sorted({source.group for source in self.sources})
         for group in self.groups:
-            rows = sum(count for source, count in zip(self.sources, self.counts, strict=True) if source.group == group)
-            if rows < world:
-                raise OFAError(f"{rows} rows of group {group} in a batch of {batch_size} do not reach {world} ranks")
+            blocks = sum(
+                -(-count // source.block)
+                for source, count in zip(self.sources, self.counts, strict=True)
+                if source.group == group
+            )
+            if blocks < world:
+                raise OFAError(
+                    f"{blocks} rows, or blocks of rows, of group {group} in a batch of {batch_size} do not reach "
+                    f"{world} ranks"
+                )
 
     def epoch(self, step: int | None = None) -> float:
         """How often the first source has been read when `step` (default: the current one) begins."""
@@ -153,17 +177,17 @@ class Stream:
         return -(-rows // self.counts[0]) * len(self.groups)
 
     def rows(self, step: int) -> list[tuple[Source, int, int]]:
-        """(source, epoch, index) of every row of a step on this rank."""
+        """(source, epoch, index) of every row of a step on this rank. Ranks share out whole blocks."""
         turn, group = divmod(step, len(self.groups))
-        slots = []
+        blocks: dict[tuple[str, int, int], list[tuple[Source, int, int]]] = {}
         for source, count in zip(self.sources, self.counts, strict=True):
             if source.group != self.groups[group]:
                 continue
             for position in range(turn * count, (turn + 1) * count):
-                epoch, position = divmod(position, len(source.table))
-                order = _order(len(source.table), f"{self.seed}/{epoch}/{source.key}")
-                slots.append((source, epoch, order[position]))
-        return slots[self.rank :: self.world]
+                epoch, block, index = source.row(position, self.seed)
+                blocks.setdefault((source.key, epoch, block), []).append((source, epoch, index))
+        mine = itertools.islice(blocks.values(), self.rank, None, self.world)
+        return list(itertools.chain.from_iterable(mine))
 
     def batch(self, step: int) -> Batch:
         """The batch of a step; `rejected` lists the bad rows that were replaced."""

@@ -22,6 +22,8 @@ class PretrainSettings:
         default_factory=lambda: {"vision_language": 8.0, "text": 2.0, "image": 1.0, "detection": 1.0}
     )
     """Rows of each table in a batch, relative to each other; the defaults are the original's."""
+    blocks: dict[str, int] = field(default_factory=dict)
+    """Neighboring rows of each table that are read together (`ofa.data.mixing.Source.block`); 1 where none is given."""
 
 
 TASKS = {"vision_language": VisionLanguage, "text": TextInfilling, "image": ImageInfilling, "detection": Detection}
@@ -50,6 +52,13 @@ def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = Pretrai
     sizes = list(dict.fromkeys(size_of.values()))
     group_of = {kind: sizes.index(size) for kind, size in size_of.items()} | {"text": max(len(sizes) - 1, 0)}
     return [
-        Source(table=table, task=tasks[kind], weight=settings.weights[kind], group=group_of[kind], name=kind)
+        Source(
+            table=table,
+            task=tasks[kind],
+            weight=settings.weights[kind],
+            group=group_of[kind],
+            name=kind,
+            block=settings.blocks.get(kind, 1),
+        )
         for kind, table in tables.items()
     ]

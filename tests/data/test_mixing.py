@@ -97,6 +97,43 @@ def test_ranks_share_out_the_same_batch(sources):
         assert all(len(part[step]) == 2 for part in parts)
 
 
+@pytest.fixture
+def blocks(tmp_path):
+    """Twenty-three rows in blocks of four, five of which make a batch of ten rows with two others."""
+    return [
+        Source(table=table(tmp_path / "a.tsv", 23), task=Echo("a"), weight=8, block=4),
+        Source(table=table(tmp_path / "b.tsv", 7), task=Echo("b"), weight=2),
+    ]
+
+
+def test_blocks_are_shuffled_and_rows_in_them_are_not(blocks):
+    stream = Stream(blocks[:1], batch_size=23)
+    for step in range(3):
+        indexes = [index for _, _, index in stream.rows(step)]
+        assert sorted(indexes) == list(range(23)), "every row once an epoch"
+        starts = indexes[:20:4]
+        assert starts != sorted(starts) and all(start % 4 == 0 for start in starts)
+        assert indexes == [start + i for start in starts for i in range(4)] + [20, 21, 22]
+
+
+def test_ranks_share_out_whole_blocks(blocks):
+    for step in range(9):
+        parts = [Stream(blocks, batch_size=10, rank=rank, world=3).rows(step) for rank in range(3)]
+        whole = Stream(blocks, batch_size=10).rows(step)
+        key = [(source.key, epoch, index) for source, epoch, index in whole]
+        shared = [(source.key, epoch, index) for part in parts for source, epoch, index in part]
+        assert sorted(shared) == sorted(key) and len(key) == 10
+        owners = {}
+        for rank, part in enumerate(parts):
+            for source, epoch, index in part:
+                assert owners.setdefault((source.key, epoch, index // source.block), rank) == rank
+
+
+def test_a_block_must_hold_rows(tmp_path):
+    with pytest.raises(OFAError, match="source 'echo': a block must hold at least 1 row, got 0"):
+        Stream([Source(table=table(tmp_path / "a.tsv", 3), task=Echo(), block=0)], 2)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_do_not_change_batches(sources, workers):
     assert take(Stream(sources, batch_size=8, workers=workers), 7) == take(Stream(sources, batch_size=8), 7)

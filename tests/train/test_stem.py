@@ -10,8 +10,13 @@ from PIL import Image
 from torchvision.ops import box_iou
 
 from ofa.errors import OFAError
+from ofa.model import OFAConfig, OFAModel
+from ofa.text import Tokenizer
 from ofa.train.config import TrainConfig
-from ofa.train.stem import StemTask, _iou, assign, object_kinds, pretrain_stem
+from ofa.train.stem import StemTables, pretrain_stem
+from ofa.train.stem.cells import UNKNOWN, assign
+from ofa.train.stem.network import paired_iou
+from ofa.train.stem.samples import ObjectCells, RegionCells, object_kinds
 from tests.train import toy
 
 COLORS = {"cherry": (220, 30, 30), "leaf": (30, 200, 40), "sea": (20, 60, 220)}
@@ -38,7 +43,7 @@ def test_each_cell_gets_the_smallest_box_over_its_center():
         corners = torch.rand(4, 2, 2, generator=generator).sort(dim=1).values
         boxes = corners.flatten(1) * 0.8 + torch.tensor([0.0, 0.0, 0.2, 0.2])
         kinds = torch.arange(1, 5)
-        cells = assign(boxes, kinds, rows=4, columns=8)
+        kind, box = assign(boxes, kinds, rows=4, columns=8)
         covering = 0
         for r in range(4):
             for c in range(8):
@@ -47,20 +52,20 @@ def test_each_cell_gets_the_smallest_box_over_its_center():
                 if over:
                     covering += 1
                     smallest = min(over, key=lambda b: float((boxes[b, 2:] - boxes[b, :2]).prod()))
-                    assert cells.kind[r, c] == kinds[smallest]
-                    assert cells.box[r, c].tolist() == boxes[smallest].tolist()
+                    assert kind[r, c] == kinds[smallest]
+                    assert box[r, c].tolist() == boxes[smallest].tolist()
         assert covering > 0
 
 
 def test_a_box_between_the_centers_gets_the_cell_it_lies_in():
     boxes = torch.tensor([[0.26, 0.01, 0.36, 0.05], [0.0, 0.0, 1.0, 1.0]])
-    cells = assign(boxes, torch.tensor([1, 2]), rows=4, columns=4)
-    assert cells.kind[0].tolist() == [2, 1, 2, 2]
-    assert cells.box[0, 1].tolist() == boxes[0].tolist()
+    kind, box = assign(boxes, torch.tensor([1, 2]), rows=4, columns=4)
+    assert kind[0].tolist() == [2, 1, 2, 2]
+    assert box[0, 1].tolist() == boxes[0].tolist()
 
 
 def test_mirrored_pictures_have_mirrored_cells():
-    task = StemTask(sorted(COLORS), 64)
+    task = ObjectCells(sorted(COLORS), 64)
     mirrored = next(seed for seed in range(9) if random.Random(seed).random() < 0.5)
     plain = task.sample(row(3), train=False, rng=random.Random(mirrored))
     other = task.sample(row(3), train=True, rng=random.Random(mirrored))
@@ -75,20 +80,60 @@ def test_mirrored_pictures_have_mirrored_cells():
 def test_overlap_is_that_of_torchvision():
     corners = torch.rand(2, 30, 2, 2, generator=torch.Generator().manual_seed(1)).sort(dim=2).values
     one, other = corners.flatten(2)
-    torch.testing.assert_close(_iou(one, other), box_iou(one, other).diagonal())
+    torch.testing.assert_close(paired_iou(one, other), box_iou(one, other).diagonal())
 
 
-def test_the_encoder_learns_and_nothing_else_changes(tmp_path):
-    train_rows, valid_rows = [row(i) for i in range(64)], [row(i) for i in range(1000, 1020)]
-    net = toy.network(resnet_width=8)
+def regions(number: int) -> list[dict]:
+    """Rows of visual grounding: each object of a picture by its name, where it is the only one of that name."""
+    objects = row(number)["boxes"].split("&&")
+    names = [text.split(",")[5] for text in objects]
+    return [
+        {"uniq_id": f"{number}_{i}", "image": row(number)["image"], "text": name, "box": ",".join(text.split(",")[:4])}
+        for i, (text, name) in enumerate(zip(objects, names, strict=True))
+        if names.count(name) == 1
+    ]
+
+
+def test_the_cells_of_a_region_are_those_of_its_box_alone():
+    whole = ObjectCells(sorted(COLORS), 64).sample(row(1), train=False, rng=random.Random(0)).reference
+    for region in regions(1):
+        cells = RegionCells(64).sample(region, train=True, rng=random.Random(0)).reference
+        assert (whole.meant == UNKNOWN).all() and (cells.kind == UNKNOWN).all()
+        corners = torch.tensor([float(part) for part in region["box"].split(",")]) / 64
+        same = np.isclose(whole.box, corners.numpy()).all(-1)
+        assert same.any() and np.array_equal(cells.meant == 1, same)
+        assert np.allclose(cells.box[same], corners.numpy()) and not cells.box[~same].any()
+
+
+def test_the_encoder_learns_to_see_and_to_find_what_a_text_means(tmp_path):
+    names = Tokenizer.english().encode(" " + " ".join([*COLORS, 'which region does the text " describe? what are the']))
+    ids = tuple(sorted({*range(4), *names, *Tokenizer.english().encode(" objects in image?")}))
+    torch.manual_seed(0)
+    net = OFAModel(OFAConfig.preset("nano", d_model=64, ffn_dim=128, resnet_blocks=(1, 1, 1), output_ids=ids))
     before = toy.weights(net)
-    config = TrainConfig(steps=80, batch_size=8, lr=5e-3, schedule="cosine", betas=(0.9, 0.98), device="cpu")
-    result = pretrain_stem(net, train_rows, config, tmp_path, image_size=64, valid_table=valid_rows)
+    tables, valid = (
+        StemTables(objects=[row(i) for i in numbers], regions=[region for i in numbers for region in regions(i)])
+        for numbers in (range(150), range(1000, 1060))
+    )
+    config = TrainConfig(steps=150, batch_size=16, lr=4e-3, schedule="cosine", betas=(0.9, 0.98), device="cpu")
+    result = pretrain_stem(net, tables, config, tmp_path, image_size=64, regions=0.5, block=2, valid=valid)
     assert result.metrics["object_accuracy"] > 0.8
     assert result.metrics["box_iou"] > 0.5
+    assert result.metrics["region_acc@0.5"] > 0.7, "the first or the larger object would be right half of the time"
     after = toy.weights(net)
     changed = {name for name, value in before.items() if not torch.equal(after[name], value)}
-    assert changed == {name for name in before if name.startswith("encoder.")}
+    assert changed == {name for name in before if name.startswith("encoder.")} | {"embed_tokens.weight"}
+    rows = (after["embed_tokens.weight"] != before["embed_tokens.weight"]).any(1).nonzero().flatten().tolist()
+    assert set(rows) <= set(ids)
+
+
+def test_detection_alone_is_enough(tmp_path):
+    net, rows = toy.network(resnet_width=8, vocabulary_size=59457), [row(i) for i in range(16)]
+    config = TrainConfig(steps=2, batch_size=4, device="cpu")
+    result = pretrain_stem(
+        net, StemTables(objects=rows), config, tmp_path, image_size=64, valid=StemTables(objects=rows)
+    )
+    assert result.steps == 2 and set(result.metrics) == {"object_accuracy", "cell_accuracy", "box_iou"}
 
 
 def test_a_table_without_objects_is_an_error():

@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+from itertools import pairwise
 
 import pytest
 
@@ -44,6 +45,14 @@ def test_the_captions_of_a_picture_are_one_row_where_they_measure(built, raw):
     for annotation in content["annotations"]:
         wanted.setdefault(str(annotation["image_id"]), []).append(annotation["caption"].lower())
     assert {row["uniq_id"]: row["caption"].split("&&") for row in rows(built, "caption_test")} == wanted
+
+
+def test_the_rows_of_a_picture_stand_together_for_pretraining(built):
+    pictures = [bytes(row["image"]) for row in rows(built, "vision_language_train")]
+    changes = sum(one != next_one for one, next_one in pairwise(pictures))
+    assert changes == len(set(pictures)) - 1 < len(pictures) - 1
+    kinds = {row["type"] for row in rows(built, "vision_language_train")}
+    assert kinds == {"caption", "qa", "visual_grounding"}
 
 
 def test_boxes_are_corners_in_pixels(built, raw):

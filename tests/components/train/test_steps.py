@@ -5,7 +5,8 @@ import torch
 import yaml
 
 from components.train.finetune import finetune
-from components.train.pretrain import pretrain, smooth_bins
+from components.train.network import smooth_bins
+from components.train.pretrain import pretrain
 from components.train.run import deliver
 from components.train.stem import stem
 from ofa import OFA, checkpoint

@@ -1,0 +1,72 @@
+"""The network that training starts from."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import torch
+
+from components.tables import open_table
+from components.train.settings import ModelSettings, PretrainSection, finetune_section
+from components.train.vocabulary import used_ids
+from ofa import checkpoint
+from ofa.data import Table
+from ofa.model import OFAConfig, OFAModel
+from ofa.settings import load_yaml, section
+from ofa.tasks import Task
+from ofa.tasks.boxes import BoxSettings
+from ofa.tasks.pretrain import TASKS, PretrainSettings
+from ofa.text import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+def first_network(tables: str, params: str, init: str = "") -> OFAModel:
+    """The network in `init`, a folder or a file of the original; or one with random weights.
+
+    Args:
+        tables: folder of tables: a restricted output covers their words.
+        params: file with the sections `model`, `pretrain` and `finetune`.
+        init: where to start from; empty, or nothing there: from scratch, which is logged.
+    """
+    if init and Path(init).exists():
+        return checkpoint.load(init)
+    if init:
+        logger.warning("no checkpoint at %s: training starts from scratch", init)
+    model = section(params, "model", ModelSettings)
+    settings = located_tasks(section(params, "pretrain", PretrainSection).tasks, tables)
+    overrides = dict(model.overrides)
+    if model.restrict_output:
+        overrides["output_ids"] = used_ids(_all_tables(settings, tables, params))
+    with torch.random.fork_rng():
+        torch.manual_seed(model.seed)
+        net = OFAModel(OFAConfig.preset(model.size, **overrides))
+    if model.smooth_bins:
+        smooth_bins(net, settings.vision_language, model.smooth_bins)
+    return net
+
+
+def located_tasks(tasks: PretrainSettings, tables: str) -> PretrainSettings:
+    """The settings of pretraining with the negatives of the folder of tables, unless they name others."""
+    if tasks.vision_language.negatives is not None:
+        return tasks
+    negatives = dataclasses.replace(tasks.vision_language, negatives=str(Path(tables) / "negatives"))
+    return dataclasses.replace(tasks, vision_language=negatives)
+
+
+def smooth_bins(net: OFAModel, settings: BoxSettings, width: float) -> None:
+    """Filter the rows of the coordinate bins along the coordinate with a Gaussian, keeping their mean norm."""
+    first = Tokenizer.english().bin_offset
+    rows = net.embed_tokens.weight.data[first : first + settings.num_bins]
+    numbers = torch.arange(len(rows), dtype=rows.dtype)
+    kernel = torch.exp(-((numbers[:, None] - numbers) ** 2) / (2 * width**2))
+    smooth = kernel @ rows
+    rows.copy_(smooth * (rows.norm() / smooth.norm()))
+
+
+def _all_tables(tasks: PretrainSettings, tables: str, params: str) -> list[tuple[Table, Task]]:
+    """The tables that pretraining and finetuning will use, with their tasks."""
+    kinds = section(params, "pretrain", PretrainSection).tables
+    used = [TASKS[kind](getattr(tasks, kind)) for kind in kinds]
+    used += [finetune_section(params, name).make_task(name, tables) for name in load_yaml(params).get("finetune") or {}]
+    return [(open_table(tables, task, "train"), task) for task in used]
