@@ -48,6 +48,20 @@ class Encoded:
         return Encoded(self.states.index_select(0, index), self.padding.index_select(0, index), positions)
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """Embedded patches and text, in one sequence of length S, and where they stand."""
+
+    embedded: Tensor
+    """(B, S, D), 0 where there is nothing."""
+    padding: Tensor
+    """(B, S) bool, True where there is nothing."""
+    positions: Tensor
+    """(B or 1, S, D) normalized position embeddings."""
+    buckets: Tensor
+    """(B or 1, S, S) see `Encoder.buckets`."""
+
+
 class Encoder(nn.Module):
     """ResNet patches and embedded text through pre-norm transformer layers."""
 
@@ -89,15 +103,29 @@ class Encoder(nn.Module):
         patch_sample: Tensor | int | None = None,
         image_index: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode a batch.
+        """Encode a batch: `embed`, then `transform`; see there for the arguments.
+
+        Returns:
+            states (B, S, D), padding (B, S), position embeddings (B or 1, S, D); S is the number of patches plus T.
+        """
+        inputs = self.embed(tokens, token_padding, images, image_mask, patch_sample, image_index)
+        return self.transform(inputs), inputs.padding, inputs.positions
+
+    def embed(
+        self,
+        tokens: Tensor,
+        token_padding: Tensor,
+        images: Tensor | None = None,
+        image_mask: Tensor | None = None,
+        patch_sample: Tensor | int | None = None,
+        image_index: Tensor | None = None,
+    ) -> Inputs:
+        """What the transformer layers read.
 
         Args:
             tokens: embedded source text (B, T, D).
             token_padding: (B, T) bool, True where the text is padded.
             images, image_mask, patch_sample, image_index: see `OFAModel.encode`.
-
-        Returns:
-            states (B, S, D), padding (B, S), position embeddings (B or 1, S, D); S is the number of patches plus T.
         """
         length = tokens.shape[1]
         if length > self.config.max_source_positions:
@@ -120,18 +148,21 @@ class Encoder(nn.Module):
             absent = torch.zeros_like(padding[:, :1]) if image_mask is None else ~image_mask[:, None]
             padding = torch.cat([absent.expand(-1, patches.shape[1]), padding], dim=1)
         x = F.dropout(x, self.config.dropout, self.training).masked_fill(padding[..., None], 0.0)
+        return Inputs(x, padding, positions, self.buckets(image_ids, text_ids))
 
-        absolute = self.position_scores(positions, positions)
+    def transform(self, inputs: Inputs) -> Tensor:
+        """Normalized states (B, S, D)."""
+        x, padding = inputs.embedded, inputs.padding
+        absolute = self.position_scores(inputs.positions, inputs.positions)
         unseen = torch.zeros_like(padding, dtype=absolute.dtype).masked_fill(padding, float("-inf"))[:, None, None]
-        buckets = self.buckets(image_ids, text_ids)
         prompts = [None] * len(self.layers) if self.prompt is None else self.prompt(len(x))
         for layer, tokens_table, image_table, prompt in zip(
             self.layers, self.token_bias, self.image_bias, prompts, strict=True
         ):
-            bias = absolute + self.relative_bias(tokens_table.weight, image_table.weight, buckets)
+            bias = absolute + self.relative_bias(tokens_table.weight, image_table.weight, inputs.buckets)
             bias = pad_for_prompt(bias.to(unseen.dtype) + unseen, self.config.encoder_prompt_length)
             x = layer(x, bias, prompt)
-        return self.norm(x), padding, positions
+        return self.norm(x)
 
     def embed_images(
         self, images: Tensor, batch: int, patch_sample: Tensor | int | None, image_index: Tensor | None

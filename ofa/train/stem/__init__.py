@@ -81,12 +81,14 @@ def pretrain_stem(
     world = world or World.connect(config.device)
     kinds = object_kinds(tables.objects)
     tasks = ObjectCells(kinds, image_size), RegionCells(image_size)
+    names = [tasks[1].task.encode(f" {kind}") for kind in kinds]
     compact = CompactVocabulary.of(net)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        stem = StemNetwork(net if compact is None else compact.net, len(kinds))
-    whole = StemNetwork(net, len(kinds))
-    whole.head = stem.head
+        whole = stem = StemNetwork(net, names)
+        if compact is not None:
+            stem = StemNetwork(compact.net, [compact.column[name] for name in names])
+            whole.head = stem.head
     stream = Stream(
         _sources(tables, tasks, regions, block),
         config.batch_size // config.accumulate,

@@ -1,6 +1,7 @@
-"""The encoder with a linear head, its loss, and how well it does."""
+"""The encoder with heads that say what each cell shows, their loss, and how well they do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,43 +9,75 @@ import torch.nn.functional as F
 from torch import BoolTensor, FloatTensor, LongTensor, nn
 from torchvision.ops import generalized_box_iou_loss
 
-from ofa.data.batch import Batch
+from ofa.data.batch import PAD, Batch
 from ofa.model import OFAModel
 from ofa.train.losses import Objective, TokenLoss
 from ofa.train.stem.cells import BACKGROUND, STRIDE
 
 L1_WEIGHT, GIOU_WEIGHT = 5.0, 2.0
-"""Weights of the two parts of the box loss beside the cross-entropies (those of DETR, arXiv 2005.12872)."""
+"""Weights of the two parts of the box loss beside the cross-entropy of kinds (those of DETR, arXiv 2005.12872)."""
+MEANT_WEIGHT = 3.0
+"""Weight of being meant beside the cross-entropy of kinds. It is learned last, and everything later needs it."""
 HIT = 0.5
 """Intersection over union from which on a box counts as found."""
 
-Answers = tuple[FloatTensor, FloatTensor, FloatTensor]
+
+@dataclass(frozen=True)
+class Answers:
+    """What the network says about each cell; logits and boxes as in `Cells`."""
+
+    word: FloatTensor
+    """(B, R, C, 1 + K) logits of kinds, read off the embedded patch, before it has seen anything around it."""
+    kind: FloatTensor
+    """(B, R, C, 1 + K) logits of kinds, read off the patch's last state."""
+    meant: FloatTensor
+    """(B, R, C) logit of being what the text describes."""
+    box: FloatTensor
+    """(B, R, C, 4)"""
 
 
 class StemNetwork(nn.Module):
-    """A network's encoder with a linear head on its last states of the patches.
+    """A network's encoder, with heads that read off each patch what it shows.
 
-    For each cell the head says an object's kind, whether the text describes it, and where its box is in the picture.
-    The states so come to hold these in a form that a decoder can copy from.
+    A linear head on the last states says an object's kind, whether the text describes it, and where its box is. The
+    states so come to hold these in a form that a decoder can copy from. Before the first layer a patch is compared
+    with the embeddings of the kinds' names: it comes to lie near the word for what it shows, so that attention finds
+    one by the other.
     """
 
-    def __init__(self, net: OFAModel, kinds: int):
+    def __init__(self, net: OFAModel, names: Sequence[LongTensor]):
+        """Args:
+        net: its encoder and its token matrix train.
+        names: tokens of the name of each kind.
+        """
         super().__init__()
-        self.net = net
-        self.head = nn.Linear(net.config.d_model, BACKGROUND + 1 + kinds + 1 + 4)
+        self.net, self.names = net, names
+        self.head = nn.Linear(net.config.d_model, BACKGROUND + 1 + len(names) + 1 + 4)
+        self.background = nn.Parameter(torch.zeros(net.config.d_model))
+        self.sharpness = nn.Parameter(torch.ones(()))
 
     def forward(self, batch: Batch) -> Answers:
-        """Logits of kinds (B, R, C, 1 + K) and of being meant (B, R, C), and boxes (B, R, C, 4) as in `Cells`."""
+        """Look at the pictures of a batch, given its texts."""
         rows, columns = (side // STRIDE for side in batch.images.shape[2:])
-        states = self.net.encode(**batch.inputs()).states[:, : rows * columns]
-        out = self.head(states).float().unflatten(1, (rows, columns))
-        kind, meant, center, half = out.split([out.shape[-1] - 5, 1, 2, 2], dim=-1)
+        encoder, inputs = self.net.encoder, batch.inputs()
+        source = inputs.pop("source_tokens")
+        embedded = encoder.embed(self.net.embed_tokens(source), source == PAD, **inputs)
+        patches, states = (
+            x[:, : rows * columns].float().unflatten(1, (rows, columns))
+            for x in (embedded.embedded, encoder.transform(embedded))
+        )
+        words = torch.stack(
+            [self.background, *(self.net.embed_tokens(name.to(source.device)).mean(0) for name in self.names)]
+        )
+        out = self.head(states).float()
+        kind, meant, center, half = out.split([len(words), 1, 2, 2], dim=-1)
         center, half = center.sigmoid(), half.sigmoid()
-        return kind, meant.squeeze(-1), torch.cat([center - half, center + half], dim=-1)
+        box = torch.cat([center - half, center + half], dim=-1)
+        return Answers((patches @ words.t() * self.sharpness).float(), kind, meant.squeeze(-1), box)
 
 
 class StemLoss(Objective):
-    """Cross-entropy of kinds and of being meant where they are known; L1 and GIoU loss of boxes where there is one."""
+    """Cross-entropies of kinds and of being meant, where they are known; L1 and GIoU loss of boxes, where there are."""
 
     def size(self, batch: Batch, updates: int) -> int:
         """The number of cells."""
@@ -52,16 +85,16 @@ class StemLoss(Objective):
 
     def __call__(self, net: nn.Module, batch: Batch, updates: int) -> TokenLoss:
         """The batch's loss, summed over cells."""
-        kind, meant, box = net(batch)
-        true_kind, true_meant, true_box = _truth(batch, box.device)
-        known, asked = true_kind >= 0, true_meant >= 0
-        classes = F.cross_entropy(kind[known], true_kind[known], reduction="sum")
-        classes = classes + F.binary_cross_entropy_with_logits(meant[asked], true_meant[asked].float(), reduction="sum")
-        seen = _seen(true_kind, true_meant)
-        distance = F.l1_loss(box[seen], true_box[seen], reduction="sum")
-        overlap = generalized_box_iou_loss(box[seen], true_box[seen], reduction="sum")
-        loss = classes + L1_WEIGHT * distance + GIOU_WEIGHT * overlap
-        return TokenLoss(loss, classes.detach(), true_kind.numel())
+        said = net(batch)
+        kind, meant, box = _truth(batch, said.box.device)
+        known, asked, seen = kind >= 0, meant >= 0, _seen(kind, meant)
+        kinds = F.cross_entropy(said.kind[known], kind[known], reduction="sum")
+        words = F.cross_entropy(said.word[known], kind[known], reduction="sum")
+        means = F.binary_cross_entropy_with_logits(said.meant[asked], meant[asked].float(), reduction="sum")
+        distance = F.l1_loss(said.box[seen], box[seen], reduction="sum")
+        overlap = generalized_box_iou_loss(said.box[seen], box[seen], reduction="sum")
+        loss = kinds + words + MEANT_WEIGHT * means + L1_WEIGHT * distance + GIOU_WEIGHT * overlap
+        return TokenLoss(loss, (kinds + means).detach(), kind.numel())
 
 
 def _truth(batch: Batch, device: torch.device) -> tuple[LongTensor, LongTensor, FloatTensor]:
@@ -79,14 +112,14 @@ def measure_objects(net: StemNetwork, batches: Iterable[Batch], device: torch.de
     right = right_seen = seen_cells = all_cells = overlap = 0.0
     for batch in batches:
         batch = batch.to(device)
-        kind, _, box = net(batch)
-        true_kind, true_meant, true_box = _truth(batch, device)
-        correct, seen = kind.argmax(-1) == true_kind, _seen(true_kind, true_meant)
+        said = net(batch)
+        kind, meant, box = _truth(batch, device)
+        correct, seen = said.kind.argmax(-1) == kind, _seen(kind, meant)
         right += correct.sum().item()
         right_seen += correct[seen].sum().item()
-        all_cells += true_kind.numel()
+        all_cells += kind.numel()
         seen_cells += seen.sum().item()
-        overlap += paired_iou(box[seen], true_box[seen]).sum().item()
+        overlap += paired_iou(said.box[seen], box[seen]).sum().item()
     return {
         "object_accuracy": right_seen / max(seen_cells, 1),
         "cell_accuracy": right / max(all_cells, 1),
@@ -100,11 +133,11 @@ def measure_regions(net: StemNetwork, batches: Iterable[Batch], device: torch.de
     hits = samples = 0
     for batch in batches:
         batch = batch.to(device)
-        _, meant, box = net(batch)
-        _, true_meant, true_box = _truth(batch, device)
-        chosen, true = (logits.flatten(1).argmax(1) for logits in (meant, true_meant))
+        said = net(batch)
+        _, meant, box = _truth(batch, device)
+        chosen, true = (values.flatten(1).argmax(1) for values in (said.meant, meant))
         rows = torch.arange(len(batch), device=device)
-        overlap = paired_iou(box.flatten(1, 2)[rows, chosen], true_box.flatten(1, 2)[rows, true])
+        overlap = paired_iou(said.box.flatten(1, 2)[rows, chosen], box.flatten(1, 2)[rows, true])
         hits += (overlap >= HIT).sum().item()
         samples += len(batch)
     return {"region_acc@0.5": hits / max(samples, 1)}
