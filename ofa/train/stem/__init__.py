@@ -100,11 +100,10 @@ def pretrain_stem(
         report,
     )
 
-    def validate(measured: nn.Module) -> dict[str, float]:
+    def validate(_: nn.Module) -> dict[str, float]:
         metrics = {}
-        for source, measure in zip(
-            _sources(valid, tasks, regions, 1), (measure_objects, measure_regions), strict=False
-        ):
+        sources = _sources(valid, tasks, regions, 1)
+        for source, measure in zip(sources, (measure_objects, measure_regions), strict=False):
             rows = Ordered(source, config.batch_size, limit=valid_rows, max_bad_rows=max_bad_rows)
             metrics |= measure(whole.eval(), rows, world.device)
         return metrics
@@ -115,7 +114,7 @@ def pretrain_stem(
         config,
         out_dir,
         callbacks,
-        validate if valid is not None else None,
+        None if valid is None else validate if compact is None else compact.validate(validate),
         objective=StemLoss(),
         identity={"image_size": image_size, "kinds": kinds, "regions": regions, "block": block} | dict(identity or {}),
         restart=restart,

@@ -27,7 +27,7 @@ class Answers:
     """What the network says about each cell; logits and boxes as in `Cells`."""
 
     word: FloatTensor
-    """(B, R, C, 1 + K) logits of kinds, read off the embedded patch, before it has seen anything around it."""
+    """(B, R, C, K) logits of kinds, read off the embedded patch, before it has seen anything around it."""
     kind: FloatTensor
     """(B, R, C, 1 + K) logits of kinds, read off the patch's last state."""
     meant: FloatTensor
@@ -53,7 +53,6 @@ class StemNetwork(nn.Module):
         super().__init__()
         self.net, self.names = net, names
         self.head = nn.Linear(net.config.d_model, BACKGROUND + 1 + len(names) + 1 + 4)
-        self.background = nn.Parameter(torch.zeros(net.config.d_model))
         self.sharpness = nn.Parameter(torch.ones(()))
 
     def forward(self, batch: Batch) -> Answers:
@@ -66,11 +65,9 @@ class StemNetwork(nn.Module):
             x[:, : rows * columns].float().unflatten(1, (rows, columns))
             for x in (embedded.embedded, encoder.transform(embedded))
         )
-        words = torch.stack(
-            [self.background, *(self.net.embed_tokens(name.to(source.device)).mean(0) for name in self.names)]
-        )
+        words = torch.stack([self.net.embed_tokens(name.to(source.device)).mean(0) for name in self.names])
         out = self.head(states).float()
-        kind, meant, center, half = out.split([len(words), 1, 2, 2], dim=-1)
+        kind, meant, center, half = out.split([BACKGROUND + 1 + len(words), 1, 2, 2], dim=-1)
         center, half = center.sigmoid(), half.sigmoid()
         box = torch.cat([center - half, center + half], dim=-1)
         return Answers((patches @ words.t() * self.sharpness).float(), kind, meant.squeeze(-1), box)
@@ -89,7 +86,8 @@ class StemLoss(Objective):
         kind, meant, box = _truth(batch, said.box.device)
         known, asked, seen = kind >= 0, meant >= 0, _seen(kind, meant)
         kinds = F.cross_entropy(said.kind[known], kind[known], reduction="sum")
-        words = F.cross_entropy(said.word[known], kind[known], reduction="sum")
+        objects = kind > BACKGROUND  # what lies around them has no word, and must not be made to look alike
+        words = F.cross_entropy(said.word[objects], kind[objects] - BACKGROUND - 1, reduction="sum")
         means = F.binary_cross_entropy_with_logits(said.meant[asked], meant[asked].float(), reduction="sum")
         distance = F.l1_loss(said.box[seen], box[seen], reduction="sum")
         overlap = generalized_box_iou_loss(said.box[seen], box[seen], reduction="sum")
