@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ofa.checkpoint.names import TIED
+from ofa.checkpoint.names import STEM, TIED
 from ofa.errors import OFAError
 from ofa.model.config import PRESETS, OFAConfig
 
@@ -78,13 +78,18 @@ def config_from_args(
         if arguments.get(name, value) != value:
             raise OFAError(f"{path}: its network was built with {name} = {arguments[name]!r}, which OFA never uses")
     values = {ours: arguments[theirs] for ours, theirs in FIELDS.items() if arguments.get(theirs) is not None}
+    for stack in ("encoder", "decoder"):
+        layers = len({key.split(".")[2] for key in weights if key.startswith(f"{stack}.layers.")})
+        if values.get(f"{stack}_layers") != layers:
+            told = values.get(f"{stack}_layers")
+            raise OFAError(f"{path} is damaged: its arguments tell of {told} {stack} layers, its weights of {layers}")
     for switch in ("scale_attn", "scale_fc", "scale_heads", "disable_entangle"):
         values.setdefault(switch, False)
     resnet = arguments.get("resnet_type")
     if resnet not in RESNETS:
         raise OFAError(f"{path}: its image stem is '{resnet}'; known are {', '.join(RESNETS)}")
     values["resnet_blocks"] = RESNETS[resnet]
-    values["resnet_width"] = len(weights["encoder.embed_images.conv1.weight"])
+    values["resnet_width"] = len(weights[STEM])
     values["vocabulary_size"] = len(weights[TIED[0]])
     if arguments.get("output_ids") is not None:
         values["output_ids"] = tuple(arguments["output_ids"])
@@ -95,10 +100,14 @@ def config_from_args(
     values["adapter_dim"] = (arguments.get("adapter_dim") or 200) if arguments.get("adapter") else 0
     for stack in ("encoder", "decoder"):
         if arguments.get(f"{stack}_prompt"):
-            values[f"{stack}_prompt_length"] = arguments[f"{stack}_prompt_length"]
+            values[f"{stack}_prompt_length"] = arguments.get(f"{stack}_prompt_length") or 100
             if arguments.get(f"{stack}_prompt_projection"):
-                values[f"{stack}_prompt_projection"] = arguments[f"{stack}_prompt_dim"]
-    return OFAConfig.from_dict(values | dict(overrides))
+                projection = arguments.get(f"{stack}_prompt_dim") or 2 * arguments["encoder_embed_dim"]
+                values[f"{stack}_prompt_projection"] = projection
+    try:
+        return OFAConfig.from_dict(values | dict(overrides))
+    except (TypeError, ValueError) as error:
+        raise OFAError(f"{path}: no network can be built from its arguments: {error}") from error
 
 
 CONSTANTS = {

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ofa.checkpoint.arguments import args_from_config, config_from_args
-from ofa.checkpoint.names import BUFFERS, TIED, from_fairseq, to_fairseq
+from ofa.checkpoint.names import BUFFERS, STEM, TIED, from_fairseq, to_fairseq
 from ofa.checkpoint.unpickle import Node, read
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
@@ -42,19 +43,38 @@ def load_fairseq(path: str | Path, ema: bool = False, **overrides: Any) -> tuple
         OFAError: the file is missing or damaged, could run code, or is of a network that is not OFA.
     """
     checkpoint = read(path)
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("model"), dict):
-        raise OFAError(f"{path} is not a checkpoint of the original code: it has no 'model'")
-    weights = checkpoint["model"]
-    if ema:
-        weights = (checkpoint.get("extra_state") or {}).get("ema")
-        if not weights:
-            raise OFAError(f"{path} holds no moving average of the weights: load it without ema")
+    weights = stored_weights(checkpoint, ema, path)
     config = config_from_args(model_arguments(checkpoint, path), weights, path, overrides)
     state = convert(upgrade(weights, path), path)
     if config.freeze_resnet:
         state = {name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")}
     logger.info("Loaded checkpoint %s%s", path, " (moving average)" if ema else "")
     return config, state
+
+
+def stored_weights(checkpoint: Any, ema: bool, path: str | Path) -> dict[str, Tensor]:
+    """The weights that a file holds, or their moving average, under the original's names."""
+    weights = checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    if not isinstance(weights, dict):
+        raise OFAError(f"{path} is not a checkpoint of the original code: it has no 'model'")
+    if ema:
+        weights = moving_average(checkpoint)
+        if not weights:
+            raise OFAError(f"{path} holds no moving average of the weights: load it without ema")
+    for key, tensor in weights.items():
+        if not isinstance(tensor, Tensor):
+            raise OFAError(f"{path}: '{key}' of its weights is of type {type(tensor).__name__}, not a tensor")
+    for key in (TIED[0], STEM):
+        if key not in weights:
+            raise OFAError(f"{path} lacks '{key}', which every OFA network has")
+    return weights
+
+
+def moving_average(checkpoint: Mapping[str, Any]) -> dict[str, Tensor] | None:
+    """The moving average of the weights in a checkpoint, None where there is none."""
+    extra = checkpoint.get("extra_state")
+    average = extra.get("ema") if isinstance(extra, dict) else None
+    return average if isinstance(average, dict) else None
 
 
 def upgrade(weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
@@ -82,6 +102,7 @@ def upgrade(weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor
 def convert(weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
     """The original's weights under our names, in float32."""
     state: dict[str, Tensor] = {}
+    widened: Counter[str] = Counter()
     for key, tensor in weights.items():
         if key in BUFFERS:
             continue
@@ -90,15 +111,22 @@ def convert(weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor
             raise OFAError(f"{path} holds '{key}', which no OFA network has")
         if name not in state:
             state[name] = tensor.float() if tensor.is_floating_point() else tensor
+            if state[name].dtype != tensor.dtype:
+                widened[str(tensor.dtype).removeprefix("torch.")] += 1
         elif not torch.equal(weights[TIED[0]], tensor):
             raise OFAError(f"{path}: '{key}' differs from '{TIED[0]}', but OFA has one token matrix")
+    for dtype, count in widened.items():
+        logger.info("%s: %d tensors of type %s became float32", path, count, dtype)
     return state
 
 
 def model_arguments(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     """The arguments of the network: `cfg.model` of newer files, `args` of older ones, as a plain dict."""
-    cfg = plain(checkpoint.get("cfg"))
-    arguments = plain(checkpoint.get("args")) if not cfg else plain(cfg.get("model"))
+    try:
+        cfg = plain(checkpoint.get("cfg"))
+        arguments = plain(cfg.get("model")) if isinstance(cfg, dict) and cfg else plain(checkpoint.get("args"))
+    except RecursionError:
+        raise OFAError(f"{path} is damaged: its 'cfg' or 'args' are nested without end") from None
     if not isinstance(arguments, dict) or "encoder_embed_dim" not in arguments:
         raise OFAError(f"{path} does not say how its network is built: 'cfg' and 'args' lack the model's arguments")
     return arguments

@@ -7,6 +7,9 @@ from ofa.model.config import OFAConfig
 TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "decoder.output_projection.weight")
 """The original's three names of the token matrix."""
 
+STEM = "encoder.embed_images.conv1.weight"
+"""The original's name of the first convolution, whose rows are the width of the image stem."""
+
 BUFFERS = (
     "encoder.version",
     "encoder.token_rp_bucket",

@@ -1,11 +1,13 @@
 """Read files of `torch.save` without running anything that is in them.
 
-A pickle is a program that may call any function it names. This reader lets it name tensors, plain containers,
-`argparse.Namespace` and omegaconf nodes, all of which become inert data, and refuses every other name.
+A pickle is a program that may call any function it names and change any object it gets. This reader lets it name
+tensors, plain containers, `argparse.Namespace` and omegaconf nodes, all of which become inert data, lets it fill in
+those it made itself, and refuses everything else.
 """
 
 import argparse
 import io
+import math
 import mmap
 import pickle
 import struct
@@ -53,6 +55,8 @@ def _node(kind: str) -> type[Node]:
 
 
 def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_: Any) -> Tensor:
+    if math.prod(size) > storage.numel():
+        raise ValueError(f"a tensor of size {size} has more elements than were saved, {storage.numel()}")
     return torch.as_strided(storage, size, stride, offset)
 
 
@@ -82,6 +86,11 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """How old pickles write `b""`. With a number, `bytes` would fill the memory."""
+    return b""
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
@@ -95,13 +104,18 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "scalar"): _number,
     ("numpy._core.multiarray", "scalar"): _number,
 }
-for _type in (dict, list, tuple, set, frozenset, int, float, bool, str, bytes, complex):
+for _type in (dict, list, tuple, set, frozenset, int, float, bool, str, complex):
     _ALLOWED["builtins", _type.__name__] = _ALLOWED["__builtin__", _type.__name__] = _type
+_ALLOWED["builtins", "bytes"] = _ALLOWED["__builtin__", "bytes"] = _no_bytes
 _ALLOWED["__builtin__", "long"] = int
 _ALLOWED["__builtin__", "unicode"] = str
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """The unpickler in Python, the only one whose instructions can be replaced."""
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
     def __init__(self, file: Any, path: Path, storages: "_Storages") -> None:
         super().__init__(file, encoding="utf-8")
         self.path, self.storages = path, storages
@@ -121,11 +135,29 @@ class _Unpickler(pickle.Unpickler):
             "omegaconf node: a file that could run code is not loaded"
         )
 
-    def persistent_load(self, identity: tuple) -> Tensor:
-        kind, dtype, key, _, count = identity
-        if kind != "storage" or not isinstance(dtype, torch.dtype):
-            raise OFAError(f"{self.path} refers to an object of an unknown kind: {identity!r}")
-        return self.storages.read(key, dtype, count)
+    def load_build(self) -> None:
+        """Give an object its state. The usual way sets attributes of whatever is there: classes, functions, tensors."""
+        state = self.stack.pop()
+        owner = self.stack[-1]
+        if isinstance(owner, Node | _NumPyType):
+            owner.__setstate__(state)
+        elif isinstance(owner, argparse.Namespace) and isinstance(state, dict):
+            vars(owner).update(state)
+        elif not isinstance(owner, OrderedDict):
+            changed = owner if hasattr(owner, "__qualname__") else type(owner)
+            raise OFAError(
+                f"{self.path} changes '{changed.__module__}.{changed.__qualname__}', which only a program does: a file "
+                "that could run code is not loaded"
+            )
+        # What state an OrderedDict has are the versions of a state dict's modules, of no use here.
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+    def persistent_load(self, identity: Any) -> Tensor:
+        match identity:
+            case ("storage", torch.dtype() as dtype, str() as key, _, int() as count) if dtype in _DTYPES.values():
+                return self.storages.read(key, dtype, count)
+        raise OFAError(f"{self.path} refers to an object of an unknown kind: {identity!r}")
 
 
 class _Storages:
@@ -144,29 +176,24 @@ class _Storages:
         return self.done[key]
 
     def _map(self, key: str, dtype: torch.dtype, count: int) -> Tensor:
-        entry = self.members.get(f"{self.root}/data/{key}")
-        if entry is None or entry.compress_type != zipfile.ZIP_STORED or entry.file_size < count * dtype.itemsize:
+        entry, size = self.members.get(f"{self.root}/data/{key}"), count * dtype.itemsize
+        if entry is None or entry.compress_type != zipfile.ZIP_STORED or not 0 <= size <= entry.file_size:
             raise OFAError(f"{self.path} is damaged: the data of tensor {key} is missing or too short")
         if count == 0:
             return torch.empty(0, dtype=dtype)
         # A local header has 30 bytes, then the lengths given at 26 and 28 of name and extra field.
         name, extra = struct.unpack_from("<HH", self.bytes, entry.header_offset + 26)
         start = entry.header_offset + 30 + name + extra
+        if start % dtype.itemsize:
+            return torch.frombuffer(bytearray(self.bytes[start : start + size]), dtype=dtype)
         return torch.frombuffer(self.bytes, dtype=dtype, count=count, offset=start)
 
 
-_MALFORMED = (
-    pickle.UnpicklingError,
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What the steps of a pickle raise that was not written by `torch.save`."""
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member as torch.save writes it, so that a small file cannot unfold into a huge one."""
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed, which torch.save never does")
+    return archive.read(name)
 
 
 def read(path: str | Path) -> Any:
@@ -184,14 +211,16 @@ def read(path: str | Path) -> Any:
             if len(pickles) != 1:
                 raise OFAError(f"{path} is not a file of torch.save: it has no data.pkl")
             root = pickles[0].removesuffix("/data.pkl")
-            if f"{root}/byteorder" in archive.namelist() and archive.read(f"{root}/byteorder") != b"little":
+            if f"{root}/byteorder" in archive.namelist() and _member(archive, f"{root}/byteorder") != b"little":
                 raise OFAError(f"{path} was saved on a big-endian machine, which is not supported")
-            file = io.BytesIO(archive.read(pickles[0]))
+            file = io.BytesIO(_member(archive, pickles[0]))
             return _Unpickler(file, path, _Storages(path, archive, root)).load()
     except zipfile.BadZipFile as error:
         raise OFAError(
             f"{path} is damaged or not a checkpoint in torch's zip format: copy it again, or load and save it with a "
             "newer torch"
         ) from error
-    except _MALFORMED as error:
-        raise OFAError(f"{path} is damaged: {error}") from error
+    except OFAError:
+        raise
+    except Exception as error:  # whatever the steps of a pickle raise that torch.save did not write
+        raise OFAError(f"{path} is damaged: {str(error) or type(error).__name__}") from error
