@@ -43,6 +43,8 @@ class Sample:
     """Mean and standard deviation of the three channels, in 0..1."""
     blank: tuple[int, int, int, int] | None = None
     """Region x0, y0, x1, y1 (pixels) of the picture that is 0 *after* normalization (image infilling)."""
+    patch_sample: int | None = None
+    """Patches of the picture that the encoder keeps, drawn at random; None keeps all."""
     code_mask: bool = False
     """True when the target consists of image codes: the decoder then uses its image positions."""
     confidence: float = 1.0
@@ -109,6 +111,8 @@ class Batch:
     image_statistics: Statistics = HALF
     blank: LongTensor | None = None
     """(U, 4) region of each picture that is 0 after normalization (x0, y0, x1, y1; empty for none)."""
+    patch_sample: LongTensor | int | None = None
+    """Patches that the encoder keeps, see `OFAModel.encode`; None keeps all."""
     code_mask: BoolTensor | None = None
     """(B,) or None when no target consists of image codes."""
     confidence: FloatTensor = None
@@ -131,10 +135,10 @@ class Batch:
 
     @property
     def images_normalized(self) -> FloatTensor | None:
-        """(U, 3, H, W) float32 pictures as the network reads them."""
+        """(U, 3, H, W) float32 pictures as the network reads them, channels last in memory, which it is faster with."""
         if self.images is None:
             return None
-        pixels = normalize(self.images, *self.image_statistics)
+        pixels = normalize(self.images.contiguous(memory_format=torch.channels_last), *self.image_statistics)
         if self.blank is not None:
             for picture, (x0, y0, x1, y1) in zip(pixels, self.blank.tolist(), strict=True):
                 picture[:, y0:y1, x0:x1] = 0
@@ -147,6 +151,7 @@ class Batch:
             "images": self.images_normalized,
             "image_mask": self.image_mask if self.images is not None else None,
             "image_index": self.image_index,
+            "patch_sample": self.patch_sample,
         }
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
@@ -170,7 +175,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Pad and stack samples into a batch.
 
     Raises:
-        OFAError: the pictures differ in size or in normalization, or there is no sample.
+        OFAError: the pictures differ in size, in normalization or in patches to keep, or there is no sample.
     """
     if not samples:
         raise OFAError("cannot make a batch of no samples")
@@ -214,6 +219,11 @@ def _pictures(samples: Sequence[Sample]) -> dict[str, Any]:
                 f"samples {first.id!r} and {s.id!r} of one batch are normalized differently: set "
                 "imagenet_default_mean_and_std alike in their tasks or put their sources into different groups"
             )
+        if s.patch_sample != first.patch_sample:
+            raise OFAError(
+                f"samples {first.id!r} and {s.id!r} of one batch keep different numbers of patches: set "
+                "sample_patch_num alike in their tasks or put their sources into different groups"
+            )
     unique: dict[Hashable, int] = {}
     owners: list[Sample] = []
     index = []
@@ -235,6 +245,7 @@ def _pictures(samples: Sequence[Sample]) -> dict[str, Any]:
         "image_index": None if index == list(range(len(owners))) else torch.tensor(index),
         "image_statistics": first.image_statistics,
         "blank": blank,
+        "patch_sample": first.patch_sample,
     }
 
 

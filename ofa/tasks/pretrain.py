@@ -32,8 +32,9 @@ TASKS = {"vision_language": VisionLanguage, "text": TextInfilling, "image": Imag
 def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = PretrainSettings()) -> list[Source]:
     """The sources of a pretraining stream, for those tables that are given.
 
-    Tables with pictures of one size form a group (see `ofa.data.mixing.Stream`); texts go with the last group. With
-    the default sizes these are the original's two halves of a step: pictures with texts, and all the rest.
+    Tables with pictures of one size, of which the encoder reads as many patches, form a group (see
+    `ofa.data.mixing.Stream`); texts go with the last group. With the default sizes these are the original's two halves
+    of a step: pictures with texts, and all the rest.
 
     Args:
         tables: by kind: vision_language, text, image, detection.
@@ -48,9 +49,13 @@ def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = Pretrai
             if kind not in known:
                 raise OFAError(f"{what} {kind!r}{nearest(kind, list(TASKS))} (known: {', '.join(TASKS)})")
         tasks[kind] = TASKS[kind](getattr(settings, kind))
-    size_of = {kind: task.settings.patch_image_size for kind, task in tasks.items() if kind != "text"}
-    sizes = list(dict.fromkeys(size_of.values()))
-    group_of = {kind: sizes.index(size) for kind, size in size_of.items()} | {"text": max(len(sizes) - 1, 0)}
+    form_of = {
+        kind: (task.settings.patch_image_size, getattr(task.settings, "sample_patch_num", 0))
+        for kind, task in tasks.items()
+        if kind != "text"
+    }
+    forms = list(dict.fromkeys(form_of.values()))
+    group_of = {kind: forms.index(form) for kind, form in form_of.items()} | {"text": max(len(forms) - 1, 0)}
     return [
         Source(
             table=table,

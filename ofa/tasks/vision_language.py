@@ -49,6 +49,9 @@ class VisionLanguageSettings(BoxSettings):
     """Largest random length of the short side (pixels); the smallest is `patch_image_size`."""
     max_long_side: int = 672
     """Longer sides are squeezed to this length."""
+    sample_patch_num: int = 0
+    """Patches of a training picture that the encoder reads, drawn anew each time, to save time; 0 reads all. The
+    original's pretraining reads 196 of 576."""
     matching_ratio: float = 1.0
     """Probability that a row of type caption or qa also gives a matching sample."""
     positive_ratio: float = 0.5
@@ -73,6 +76,12 @@ class VisionLanguageSettings(BoxSettings):
         for name in ("matching_ratio", "positive_ratio", "region_caption_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OFAError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        patches = (self.patch_image_size // 16) ** 2
+        if not 0 <= self.sample_patch_num <= patches:
+            raise OFAError(
+                f"sample_patch_num must lie in 0..{patches}, the patches of {self.patch_image_size} pixels, "
+                f"got {self.sample_patch_num}"
+            )
         if self.augment and not self.patch_image_size <= self.max_short_side <= self.max_long_side:
             raise OFAError(
                 f"sizes must not fall: patch_image_size {self.patch_image_size}, max_short_side {self.max_short_side}, "
@@ -126,7 +135,7 @@ class VisionLanguage(ImageTask):
         samples = makers[row["type"]](row, train, rng)
         if distorted:
             picture = random_augment(picture, rng)
-        return self._with_picture(samples, row, picture, shared=not distorted)
+        return self._with_picture(samples, row, picture, train)
 
     def _caption(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
         text, longest = row["caption"], self.settings.max_src_length
@@ -168,7 +177,7 @@ class VisionLanguage(ImageTask):
             source = self.source(self.encode(self.prompt(REGION_CAPTION)), bins)
             target = self.encode(f" {short}")
             samples.append(self.seq2seq(row["uniq_id"], source, target, reference=Truth("region_caption", short)))
-        return self._with_picture(samples, row, picture, shared=not (train and settings.augment))
+        return self._with_picture(samples, row, picture, train)
 
     def _matches(self, train: bool) -> bool:
         return (train or self.settings.evaluate_matching) and self.settings.matching_ratio > 0
@@ -196,13 +205,13 @@ class VisionLanguage(ImageTask):
         sides = range(self.settings.patch_image_size, self.settings.max_short_side + 1)
         return random_resize(picture, boxes, rng, sides, self.settings.max_long_side)
 
-    def _with_picture(
-        self, samples: list[Sample], row: Mapping[str, Any], picture: Image, shared: bool
-    ) -> list[Sample]:
-        """Give all samples the picture and their weight; `shared` when other rows of the picture look the same."""
+    def _with_picture(self, samples: list[Sample], row: Mapping[str, Any], picture: Image, train: bool) -> list[Sample]:
+        """Give all samples the picture and their weight."""
         fields = self.shared(row, resize(picture, self.settings.patch_image_size))
-        if not shared:
-            fields["image_key"] = object()
+        if train and self.settings.augment:
+            fields["image_key"] = object()  # other rows of the picture look different
+        if train:
+            fields["patch_sample"] = self.settings.sample_patch_num or None
         weight = self.settings.type_weights.get(row["type"], 1.0)
         for sample in samples:
             sample.confidence *= weight

@@ -62,6 +62,18 @@ def test_two_normalizations_are_an_error():
         collate([sample("a", image=picture(1)), sample("b", image=picture(1), image_statistics=IMAGENET)])
 
 
+def test_two_numbers_of_patches_are_an_error():
+    with pytest.raises(OFAError, match="'a' and 'b' of one batch keep different numbers of patches"):
+        collate([sample("a", image=picture(1), patch_sample=4), sample("b", image=picture(1))])
+    batch = collate([sample("text"), sample("a", image=picture(1), patch_sample=4)])
+    assert batch.inputs()["patch_sample"] == 4 and collate([sample("a", image=picture(1))]).patch_sample is None
+
+
+def test_pictures_reach_the_network_channels_last():
+    pixels = collate([sample(image=picture(1)), sample(image=picture(2))]).images_normalized
+    assert pixels.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_normalization_and_blank_region():
     batch = collate([sample(image=picture(255), blank=(1, 0, 3, 2)), sample(image=picture(0))])
     first, second = batch.images_normalized

@@ -39,6 +39,14 @@ def test_one_group_when_all_pictures_have_one_size(tables):
     assert Counter(batch.ids)["det0"] == 1
 
 
+def test_reading_some_patches_takes_a_group_of_its_own(tables):
+    small = {"patch_image_size": 256, "augment": False, "matching_ratio": 0.0, "sample_patch_num": 9}
+    settings = build(PretrainSettings, {"vision_language": small}, "test")
+    first, second = islice(Stream(sources(tables, settings), batch_size=12), 2)
+    assert (first.patch_sample, second.patch_sample) == (9, None)
+    assert Counter(second.ids)["det0"] == 1
+
+
 def test_tables_may_be_missing(tables):
     settings = build(PretrainSettings, {"weights": {"text": 1, "detection": 3}}, "test")
     made = sources({kind: tables[kind] for kind in ("text", "detection")}, settings)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ofa.data.batch import collate
 from ofa.errors import OFAError
+from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import Prediction, create
 from ofa.tasks.boxes import Box, Region
 from ofa.tasks.vision_language import Truth
@@ -57,6 +58,18 @@ def test_samples_of_a_row_share_the_picture(table, negatives):
     batch = collate(samples)
     assert len(batch) == 16 and batch.images.shape == (8, 3, 384, 384)
     assert batch.image_index.tolist() == [i // 2 for i in range(16)]
+
+
+def test_some_patches_are_read_in_training_alone(table, negatives):
+    task = create("vision_language", {"negatives": negatives, "patch_image_size": 64, "sample_patch_num": 5})
+    for row in (table[0], table[4]):
+        assert [s.patch_sample for s in task.sample(row, True, random.Random(0))] == [5, 5]
+        assert {s.patch_sample for s in task.sample(row, False, random.Random(0))} == {None}
+    net = OFAModel(OFAConfig.preset("nano", encoder_layers=1, decoder_layers=1))
+    batch = collate(task.sample(table[0], True, random.Random(0)))
+    assert net.encode(**batch.inputs()).states.shape[1] == 5 + batch.source.shape[1]
+    with pytest.raises(OFAError, match=r"sample_patch_num must lie in 0..16.* got 17"):
+        create("vision_language", {"patch_image_size": 64, "sample_patch_num": 17})
 
 
 def test_augmentation_differs_from_sample_to_sample(table, negatives):

@@ -11,6 +11,7 @@ PAD = 1
 CASES = {
     "ce_0.1": {},
     "ce_0.1_drop0.3": {"drop_worst_ratio": 0.3},
+    "ce_ignore_prefix_1": {},
     "ce_range_20_50": {},
     "ce_0.1_conf": {},
     "ce_0.1_cmask": {},
@@ -24,11 +25,18 @@ CASES = {
 }
 
 
+def test_every_recorded_case_is_compared(golden):
+    recorded = np.load(golden / "loss_explicit_logits.npz")
+    assert {name.split("/")[0] for name in recorded if "/" in name} == set(CASES)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_loss_and_gradient_are_the_originals(golden, case):
     recorded = np.load(golden / "loss_explicit_logits.npz")
     logits = torch.tensor(recorded["logits"], requires_grad=True)
     target = torch.tensor(recorded["target_range" if "range" in case else "target"])
+    if "ignore_prefix" in case:
+        target[:, 0] = PAD
     positions = (target.flatten() != PAD).nonzero().squeeze(1)
     settings = dict(CASES[case], label_smoothing=0.1)
     if "cmask" in case:
