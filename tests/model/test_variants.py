@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ofa.checkpoint.names import from_fairseq
+from ofa.model.tuning import trainable
 
 VARIANTS = {
     "prefix": dict(encoder_prompt_length=7, decoder_prompt_length=5),
@@ -34,7 +35,15 @@ def test_variant_matches_the_original(arrays, build, variant):
     states = recorded[f"{variant}/encoder_out"].transpose(0, 1)
     torch.testing.assert_close(encoded.states, states, atol=1e-5, rtol=0)
     columns = logits[..., base["cols"]][real]
-    torch.testing.assert_close(columns, recorded[f"{variant}/logits_cols"][real], atol=4e-5, rtol=0)
+    torch.testing.assert_close(columns, recorded[f"{variant}/logits_cols"][real], atol=3e-5, rtol=0)
+    normalizer = recorded[f"{variant}/logsumexp"][real]
+    torch.testing.assert_close(logits.logsumexp(-1)[real], normalizer, atol=1e-5, rtol=0)
+    theirs = {from_fairseq(name) for name in recorded.file[f"{variant}/trainable"].tolist()}
+    if variant == "adapter":
+        # The original's adapters alone leave everything but the token matrix trainable; ours train themselves.
+        assert set(trainable(net)) == {name for name in theirs if ".adapter." in name}
+    else:
+        assert set(trainable(net)) == theirs
 
 
 def test_every_recorded_variant_is_compared(arrays):

@@ -26,5 +26,7 @@ def check_sample(ours, theirs: dict, pixels: bool = True) -> None:
         return
     assert list(ours.image.shape) == theirs["patch_image"]["shape"]
     if pixels:
-        values = collate([ours]).images_normalized.flatten()[theirs["patch_image"]["flat_index"]]
-        assert values.tolist() == pytest.approx(theirs["patch_image"]["flat_value"], abs=1e-6)
+        recorded, values = theirs["patch_image"], collate([ours]).images_normalized.flatten()
+        assert values[recorded["flat_index"]].tolist() == pytest.approx(recorded["flat_value"], abs=1e-6)
+        for statistic in ("mean", "std", "min", "max"):
+            assert getattr(values, statistic)().item() == pytest.approx(recorded[statistic], abs=1e-5)
