@@ -7,7 +7,11 @@ no PTB tokenizer, an end-of-sentence token that counts, frequencies of the train
 import math
 import string
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ofa.data.sources.plain_pickle import load_plain_pickle
+from ofa.errors import OFAError
 
 N_GRAMS = 4
 SIGMA = 6.0
@@ -20,7 +24,7 @@ Vector = list[dict[tuple[str, ...], float]]
 class CiderD:
     """Scores a caption against references, given how many of `documents` pictures mention each n-gram."""
 
-    def __init__(self, document_frequency: dict[tuple[str, ...], int], documents: int):
+    def __init__(self, document_frequency: Mapping[tuple[str, ...], float], documents: int):
         self.document_frequency = document_frequency
         self.log_documents = math.log(documents)
 
@@ -34,6 +38,18 @@ class CiderD:
             for ngram in {ngram for reference in references for ngram in _ngrams(reference)}:
                 frequency[ngram] += 1
         return cls(dict(frequency), documents)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "CiderD":
+        """Take the frequencies from a file of the original, such as its `coco-train-words.p`.
+
+        Raises:
+            OFAError: the file is missing, damaged or of another kind.
+        """
+        content = load_plain_pickle(path)
+        if not isinstance(content, dict) or not {"document_frequency", "ref_len"} <= content.keys():
+            raise OFAError(f"{path} holds no document frequencies: it needs 'document_frequency' and 'ref_len'")
+        return cls(content["document_frequency"], int(content["ref_len"]))
 
     def score(self, candidate: str, references: Sequence[str]) -> float:
         """CIDEr-D of a caption, 0 to 10."""

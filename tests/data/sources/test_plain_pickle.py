@@ -35,6 +35,21 @@ def test_texts_of_python_2_are_read(tmp_path):
     assert load_plain_pickle(path) == {"raw": "café", "n": 12}
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_dicts_that_count_are_read(tmp_path, protocol):
+    counts = collections.defaultdict(float, {("a", "dog"): 2.0})
+    (tmp_path / "df.p").write_bytes(pickle.dumps(counts, protocol))
+    loaded = load_plain_pickle(tmp_path / "df.p")
+    assert loaded == counts and loaded["cat",] == 0.0
+
+
+@pytest.mark.parametrize("name", [b"ccollections\ndefaultdict\n", b"cbuiltins\nfloat\n"])
+def test_what_a_dict_that_counts_is_made_of_cannot_be_changed(tmp_path, name):
+    (tmp_path / "df.p").write_bytes(name + b"(N(dVharmed\nI1\nstb.")
+    with pytest.raises(OFAError, match="not a readable pickle"):
+        load_plain_pickle(tmp_path / "df.p")
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, protocol):
     marker = tmp_path / "ran"
