@@ -6,6 +6,7 @@ It knows nothing of tasks and tables. What a batch is worth is the objective's a
 
 import logging
 import math
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ class _Trainer:
         self.history = History(out_dir / "history.csv")
         self.validation = History(out_dir / "validation.csv")
         self.window = Window(world)
+        self.checkpoint_step: int | None = None
         self.state: dict[str, Any] = {
             "step": 0,
             "skipped": 0,
@@ -221,12 +223,14 @@ class _Trainer:
 
     def _agree(self, parts: list[BatchLike], stop: StopRequest) -> tuple[list[float], int]:
         """The size of every part over all ranks (summed within its group), and whether any rank was asked to stop."""
+        # Read once: a request that comes after the exchange is unknown to the other ranks until the next one.
+        asked = stop.signum
         groups = self._groups()
         sizes = [0.0] * groups
         for i, part in enumerate(parts):
             sizes[i % groups] += self.objective.size(part, self.step)
-        totals = self.world.sum(torch.tensor([*sizes, stop.signum], dtype=torch.float64)).tolist()
-        signum = stop.signum or (15 if totals[-1] else 0)
+        totals = self.world.sum(torch.tensor([*sizes, asked], dtype=torch.float64)).tolist()
+        signum = asked or (signal.SIGTERM if totals[-1] else 0)
         return [max(totals[i % groups], 1.0) for i in range(len(parts))], signum
 
     def _groups(self) -> int:
@@ -326,6 +330,9 @@ class _Trainer:
         return parts | ({"ema": self.ema.average} if self.ema else {})
 
     def _checkpoint(self) -> None:
+        if self.checkpoint_step == self.step:
+            return
+        self.checkpoint_step = self.step
         parts = {part: whole(tensors) for part, tensors in self._parts().items()}
         if self.world.is_main:
             self.checkpoints.save(self.step, parts, self.state)
@@ -356,6 +363,7 @@ class _Trainer:
             for part, tensors in self._parts().items():
                 overwrite(tensors, checkpoint.parts[part] if self.world.is_main else None, self.world)
             self.optimizer.refresh()
+            self.checkpoint_step = self.step
             logger.info("going on after step %d", self.step)
         if self.world.is_main:
             if state is None:

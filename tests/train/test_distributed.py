@@ -1,6 +1,7 @@
 """Several processes do the same updates as one with the same batch."""
 
 import csv
+import itertools
 import json
 import multiprocessing
 import os
@@ -9,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -28,13 +31,15 @@ def words(**changes) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in (SETTINGS | {"network": NETWORK} | changes).items()]
 
 
-def torchrun(root, ranks: int, out) -> subprocess.Popen:
+def torchrun(root, ranks: int, out, **changes) -> int:
+    """The launcher's exit code."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    command = [*launcher, "tests/train/toy.py", str(out), *words()]
-    return subprocess.Popen(command, cwd=root, env={"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"})
+    command = [*launcher, "tests/train/toy.py", str(out), *words(**changes)]
+    environment = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=root, env=environment, timeout=300).returncode
 
 
-def fork(ranks: int, out, **changes) -> None:
+def fork(ranks: int, out, world: type[World] = World, exitcode: int = 0, **changes) -> None:
     """What torchrun does, without importing torch anew in every process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -44,7 +49,7 @@ def fork(ranks: int, out, **changes) -> None:
     def rank(number: int) -> None:
         os.environ.update(common, RANK=str(number), LOCAL_RANK=str(number))
         torch.set_num_threads(1)
-        toy.main(str(out), *words(**changes))
+        toy.main(str(out), *words(**changes), world=world.connect("cpu", timeout=60))
 
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=rank, args=(number,)) for number in range(ranks)]
@@ -52,7 +57,7 @@ def fork(ranks: int, out, **changes) -> None:
         process.start()
     for process in processes:
         process.join(timeout=300)
-        assert process.exitcode == 0
+        assert process.exitcode == exitcode
 
 
 def column(out, name: str) -> list[float]:
@@ -108,22 +113,49 @@ def test_a_sharded_run_goes_on_with_other_ranks(tmp_path, one):
     check_same(tmp_path, one)
 
 
-def test_two_processes_stop_together_on_sigterm_and_go_on_exactly(tmp_path, root, two):
-    process = torchrun(root, 2, tmp_path)
-    deadline = time.monotonic() + 300
-    while not (tmp_path / "history.csv").exists() or len(column(tmp_path, "step")) < 6:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=300) != 0
-    assert not (tmp_path / "weights.pt").exists()
-    last = int(column(tmp_path, "step")[-1])
-    assert (tmp_path / "checkpoints" / f"step_{last:08d}").is_dir()
+def check_goes_on_exactly(out, undisturbed) -> None:
+    """Start an interrupted run again on two processes and compare it with one that was left alone."""
+    assert not (out / "weights.pt").exists()
+    last = int(column(out, "step")[-1])
+    assert (out / "checkpoints" / f"step_{last:08d}").is_dir()
+    fork(2, out)
+    assert column(out, "loss") == column(undisturbed, "loss")
+    for name, value in weights(undisturbed).items():
+        assert torch.equal(weights(out)[name], value), name
 
-    fork(2, tmp_path)
-    assert column(tmp_path, "loss") == column(two, "loss")
-    for name, value in weights(two).items():
-        assert torch.equal(weights(tmp_path)[name], value), name
+
+def test_two_processes_stop_together_on_sigterm_to_the_launcher_and_go_on_exactly(tmp_path, root, two):
+    assert torchrun(root, 2, tmp_path, terminate=[6, "launcher"]) != 0
+    assert column(tmp_path, "step")[-1] == 6
+    check_goes_on_exactly(tmp_path, two)
+
+
+@dataclass(frozen=True)
+class OneIsAsked(World):
+    """A single rank gets SIGTERM right after it added something up with the others."""
+
+    asked: ClassVar[int]
+    when: ClassVar[int]
+    sums: ClassVar[Iterator[int]]
+
+    def sum(self, values):
+        total = super().sum(values)
+        if self.rank == self.asked and next(self.sums) == self.when:
+            signal.raise_signal(signal.SIGTERM)
+        return total
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+@pytest.mark.parametrize(("when", "last"), [("recorded", 6), ("agreed", 7)])
+def test_both_stop_after_the_same_step_when_one_is_asked_to(tmp_path, two, monkeypatch, asked, when, last):
+    # A step adds up twice: first what the ranks agree on, stop requests among it, then what is recorded. A request
+    # that comes after they agreed must wait for the next step, or one would leave and the other go on without it.
+    sums = {"recorded": 2 * 6 - 1, "agreed": 2 * 6}
+    for name, value in {"asked": asked, "when": sums[when], "sums": itertools.count()}.items():
+        monkeypatch.setattr(OneIsAsked, name, value, raising=False)
+    fork(2, tmp_path, OneIsAsked, exitcode=143)
+    assert column(tmp_path, "step")[-1] == last
+    check_goes_on_exactly(tmp_path, two)
 
 
 def test_a_batch_that_does_not_divide_is_an_error(tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import random
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import torch
 from ofa.errors import OFAError
 from ofa.train.history import History
 from ofa.train.loop import train
+from ofa.train.preemption import Preempted
 from tests.train import toy
 
 SETTINGS = dict(steps=30, batch_size=8, accumulate=2, ema_decay=0.9, checkpoint_every=7)
@@ -29,8 +29,8 @@ def run(out: Path, callbacks=(), **changes) -> dict[str, torch.Tensor]:
     return toy.weights(net)
 
 
-def start(out: Path, root: Path, workers: int = 0) -> subprocess.Popen:
-    settings = SETTINGS | {"network": NETWORK, "workers": workers}
+def start(out: Path, root: Path, **changes) -> subprocess.Popen:
+    settings = SETTINGS | {"network": NETWORK} | changes
     words = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     command = [sys.executable, str(root / "tests/train/toy.py"), str(out), *words]
     env = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
@@ -70,12 +70,37 @@ def test_sigkill_at_any_step_changes_nothing(tmp_path, root, undisturbed):
 
 
 def test_sigterm_to_the_whole_group_writes_a_checkpoint_and_exits_with_143(tmp_path, root, undisturbed):
-    process = start(tmp_path, root, workers=1)
-    wait_for_step(process, tmp_path, 10)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait() == 143
-    last = steps(tmp_path)[-1]
-    assert (tmp_path / "checkpoints" / f"step_{last:08d}").is_dir()
+    assert start(tmp_path, root, workers=1, terminate=[10, "group"]).wait() == 143
+    assert steps(tmp_path)[-1] == 10
+    assert (tmp_path / "checkpoints" / "step_00000010").is_dir()
+    assert same(run(tmp_path), undisturbed)
+
+
+def test_a_stop_leaves_the_checkpoint_of_that_step_alone(tmp_path, undisturbed):
+    config = toy.settings(**SETTINGS)
+    folder = tmp_path / "checkpoints" / "step_00000014"
+    stream = toy.stream(config)
+    written = []
+
+    def batches():
+        for batch in stream:
+            if stream.step == 14 * config.accumulate + 1:
+                while not folder.is_dir():
+                    time.sleep(0.002)
+                written.append(folder.stat().st_ino)
+                signal.raise_signal(signal.SIGTERM)
+            yield batch
+
+    class Watched:
+        step = 0
+
+        def __iter__(self):
+            stream.step = self.step
+            return batches()
+
+    with pytest.raises(Preempted):
+        train(toy.network(**NETWORK), Watched(), config, tmp_path)
+    assert written == [folder.stat().st_ino]
     assert same(run(tmp_path), undisturbed)
 
 

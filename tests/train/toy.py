@@ -4,7 +4,10 @@ python tests/train/toy.py OUT [setting=value ...]
 """
 
 import json
+import os
 import random
+import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -72,13 +75,33 @@ def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
 
 
-def main(out: str, *words: str) -> None:
+def terminate_at(at: int, target: str):
+    """A callback that sends SIGTERM at a step to the launcher or the own process group, and waits until it is here."""
+
+    def callback(step: int, _) -> None:
+        if step != at:
+            return
+        here, wakeup = socket.socketpair()
+        wakeup.setblocking(False)
+        signal.set_wakeup_fd(wakeup.fileno())
+        if target == "launcher":
+            os.kill(os.getppid(), signal.SIGTERM)
+        else:
+            os.killpg(0, signal.SIGTERM)
+        here.recv(1)
+        signal.set_wakeup_fd(-1)
+
+    return callback
+
+
+def main(out: str, *words: str, world: World | None = None) -> None:
     values = {key: json.loads(value) for key, value in (word.split("=", 1) for word in words)}
-    overrides, workers = values.pop("network", {}), values.pop("workers", 0)
+    overrides, workers, terminate = (values.pop(k, d) for k, d in (("network", {}), ("workers", 0), ("terminate", [])))
     config = settings(**values)
-    world = World.connect("cpu")
+    world = world or World.connect("cpu")
     net = network(**overrides)
-    train(net, stream(config, world, workers=workers), config, out, world=world)
+    callbacks = [terminate_at(*terminate)] if terminate else []
+    train(net, stream(config, world, workers=workers), config, out, callbacks, world=world)
     if world.is_main:
         torch.save(weights(net), Path(out) / "weights.pt")
     world.disconnect()
