@@ -6,10 +6,11 @@
         state.json                                                  step and everything that is no tensor
         checksums.json                                              SHA-256 of the others
       step_00001000/
-      best/                                                         the best weights by the validation metric
+      best_00000700/                                                the best weights by the validation metric
 
-A folder is written under a temporary name, flushed, and renamed. Nothing here is pickled, so loading a checkpoint
-never runs code.
+A folder is written under a temporary name, flushed, and renamed; what it replaces is removed after that, renamed first.
+So a process may be killed at any moment: there is a whole checkpoint, and the best weights that it refers to. Nothing
+here is pickled, so loading a checkpoint never runs code.
 """
 
 import json
@@ -17,7 +18,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,7 @@ from ofa.errors import OFAError
 logger = logging.getLogger(__name__)
 
 Parts = Mapping[str, Mapping[str, Tensor]]
-BEST = "best"
-_STEP = re.compile(r"step_(\d{8,})")
+_FOLDER = re.compile(r"(step|best)_(\d{8,})")
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,17 @@ class Checkpoints:
     def save(self, step: int, parts: Parts, state: Mapping[str, Any]) -> None:
         """Write the checkpoint of a step in the background; waits for the one before it.
 
-        The tensors are copied before this returns, so they may change at once.
+        Args:
+            step: its number.
+            parts: tensors that nobody changes any more.
+            state: what is no tensor. Where it has a "best_step", the best weights of that step are kept as long as
+                this checkpoint is.
         """
-        self._submit(_step_name(step), parts, state)
+        self._submit(self._save, step, parts, dict(state))
 
-    def save_best(self, parts: Parts, state: Mapping[str, Any]) -> None:
-        """Replace the best weights."""
-        self._submit(BEST, parts, state)
+    def save_best(self, step: int, parts: Parts, state: Mapping[str, Any]) -> None:
+        """Write the best weights so far, in the same way; checkpoints that are saved later refer to them."""
+        self._submit(write, self._path("best", step), parts, dict(state))
 
     def wait(self) -> None:
         """Return when everything is on disk; raises what went wrong."""
@@ -81,31 +85,27 @@ class Checkpoints:
         """The newest checkpoint that is whole; a damaged one is skipped with a warning. None if there is none."""
         for step in reversed(self.steps()):
             try:
-                return read(self.folder / _step_name(step))
+                return read(self._path("step", step))
             except OFAError as error:
                 logger.warning("%s; going back to the checkpoint before it", error)
         return None
 
-    def at(self, step: int) -> Checkpoint:
-        """The checkpoint of a step."""
-        return read(self.folder / _step_name(step))
+    def best(self, step: int) -> Checkpoint:
+        """The best weights, saved at a step."""
+        return read(self._path("best", step))
 
-    def best(self) -> Checkpoint | None:
-        """The best weights, or None if none were saved."""
-        return read(self.folder / BEST) if (self.folder / BEST).is_dir() else None
-
-    def steps(self) -> list[int]:
-        """Steps that have a checkpoint, ascending."""
+    def steps(self, kind: str = "step") -> list[int]:
+        """Steps that have a checkpoint, or with kind "best" those that have best weights; ascending."""
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
-        return sorted(int(match[1]) for match in map(_STEP.fullmatch, names) if match)
+        matches = [match for match in map(_FOLDER.fullmatch, names) if match]
+        return sorted(int(match[2]) for match in matches if match[1] == kind)
 
-    def clean(self, after: int | None = None) -> None:
-        """Remove what a killed run left half-written, and the checkpoints beyond the step `after`."""
+    def clean(self, after: int) -> None:
+        """Remove what a killed run left half-written, and everything beyond the step `after`."""
         for path in self.folder.glob(".*.tmp"):
             shutil.rmtree(path)
-        for step in self.steps():
-            if after is not None and step > after:
-                shutil.rmtree(self.folder / _step_name(step))
+        for kind in ("step", "best"):
+            self._remove(kind, [step for step in self.steps(kind) if step > after])
 
     def remove_all(self) -> None:
         """Forget the run."""
@@ -113,15 +113,24 @@ class Checkpoints:
         if self.folder.is_dir():
             shutil.rmtree(self.folder)
 
-    def _submit(self, name: str, parts: Parts, state: Mapping[str, Any]) -> None:
+    def _submit(self, work: Callable, *arguments: Any) -> None:
         self.wait()
-        copies = {part: {k: _snapshot(v) for k, v in tensors.items()} for part, tensors in parts.items()}
-        self._pending = self._writer.submit(self._write, name, copies, dict(state))
+        self._pending = self._writer.submit(work, *arguments)
 
-    def _write(self, name: str, parts: Parts, state: Mapping[str, Any]) -> None:
-        write(self.folder / name, parts, state)
-        for step in self.steps()[: -self.keep]:
-            shutil.rmtree(self.folder / _step_name(step))
+    def _save(self, step: int, parts: Parts, state: Mapping[str, Any]) -> None:
+        write(self._path("step", step), parts, state)
+        steps = self.steps()
+        self._remove("step", steps[: -self.keep])
+        wanted = [_state(self._path("step", kept)).get("best_step") for kept in steps[-self.keep :]]
+        self._remove("best", [best for best in self.steps("best") if best not in wanted])
+
+    def _remove(self, kind: str, steps: Sequence[int]) -> None:
+        for step in steps:
+            path = self._path(kind, step)
+            shutil.rmtree(path.rename(_temporary(path)))
+
+    def _path(self, kind: str, step: int) -> Path:
+        return self.folder / f"{kind}_{step:08d}"
 
 
 def write(folder: Path, parts: Parts, state: Mapping[str, Any]) -> None:
@@ -131,7 +140,7 @@ def write(folder: Path, parts: Parts, state: Mapping[str, Any]) -> None:
         OFAError: the disk is full or cannot be written.
     """
     ensure_space(folder, sum(t.nbytes for tensors in parts.values() for t in tensors.values()))
-    temporary = folder.with_name(f".{folder.name}.tmp")
+    temporary = _temporary(folder)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -142,8 +151,6 @@ def write(folder: Path, parts: Parts, state: Mapping[str, Any]) -> None:
         (temporary / "checksums.json").write_text(json.dumps(sums, indent=1))
         for path in temporary.iterdir():
             _flush(path)
-        if folder.exists():
-            shutil.rmtree(folder)
         temporary.rename(folder)
         _flush(folder.parent)
     except (OSError, SafetensorError) as error:
@@ -163,17 +170,20 @@ def read(folder: Path) -> Checkpoint:
             if sha256_file(folder / name) != expected:
                 raise OFAError(f"the checkpoint {folder} is damaged: {name} differs from its checksum")
         parts = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-        return Checkpoint(parts, json.loads((folder / "state.json").read_text()))
+        return Checkpoint(parts, _state(folder))
     except (OSError, ValueError, AttributeError) as error:
         raise OFAError(f"the checkpoint {folder} is damaged: {error}") from error
 
 
-def _snapshot(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", copy=True).contiguous()
+def _state(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / "state.json").read_text())
+    except (OSError, ValueError) as error:
+        raise OFAError(f"the checkpoint {folder} is damaged: {error}") from error
 
 
-def _step_name(step: int) -> str:
-    return f"step_{step:08d}"
+def _temporary(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.tmp")
 
 
 def _flush(path: Path) -> None:

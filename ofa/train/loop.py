@@ -30,7 +30,7 @@ from ofa.train.optimizer import AdamW, freeze
 from ofa.train.preemption import Preempted, StopRequest, shielded
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
-from ofa.train.sharding import overwrite, shard_root, sharded_copy, whole
+from ofa.train.sharding import gathered, overwrite, shard_root, sharded_copy, whole
 
 logger = logging.getLogger(__name__)
 
@@ -314,14 +314,17 @@ class _Trainer:
                 state["stopped_early"] = 0 < config.patience <= state["validations_without_best"]
                 return
             state |= {"best": metrics, "best_step": self.step, "validations_without_best": 0}
+            parts = self._copied({"model": measured.state_dict()})
             if self.world.is_main:
-                self.checkpoints.save_best({"model": measured.state_dict()}, {"step": self.step, "metrics": metrics})
+                self.checkpoints.save_best(self.step, parts, {"step": self.step, "metrics": metrics})
 
     def _as_given(self) -> nn.Module:
         """The caller's network with the current weights."""
         if self.given is not self.net:
-            weights = whole(self.net.state_dict())
-            copy_into(self.given.to(self.world.device).state_dict(), weights)
+            weights = self.net.state_dict()
+            with torch.no_grad():
+                for name, tensor in self.given.to(self.world.device).state_dict().items():
+                    tensor.copy_(whole(weights[name]))
         return self.given
 
     def _parts(self) -> dict[str, dict[str, torch.Tensor]]:
@@ -333,9 +336,14 @@ class _Trainer:
         if self.checkpoint_step == self.step:
             return
         self.checkpoint_step = self.step
-        parts = {part: whole(tensors) for part, tensors in self._parts().items()}
+        parts = self._copied(self._parts())
         if self.world.is_main:
             self.checkpoints.save(self.step, parts, self.state)
+
+    def _copied(self, parts: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:
+        """Copies for the checkpoint's writer, once it needs the last ones no more: memory holds one set of them."""
+        self.checkpoints.wait()
+        return {part: gathered(tensors, self.world) for part, tensors in parts.items()}
 
     def _leave(self, signum: int) -> None:
         self._checkpoint()
@@ -377,7 +385,7 @@ class _Trainer:
         state = self.state
         weights = self.net.state_dict()
         if state["best_step"] is not None:
-            best = self.checkpoints.best().parts["model"] if self.world.is_main else None
+            best = self.checkpoints.best(state["best_step"]).parts["model"] if self.world.is_main else None
             overwrite(weights, best, self.world)
         elif self.ema:
             copy_into(weights, self.ema.average)

@@ -32,9 +32,22 @@ def shard_root(module: nn.Module, world: World) -> nn.Module:
     return fully_shard(module, mesh=world.mesh())
 
 
-def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Whole tensors of tensors that may be sharded; every rank must ask."""
-    return {name: t.full_tensor() if hasattr(t, "full_tensor") else t for name, t in tensors.items()}
+def whole(tensor: Tensor) -> Tensor:
+    """The whole of a tensor that may be sharded; every rank must ask."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def gathered(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
+    """Copies of whole tensors on rank 0's CPU, nothing on the others; every rank must ask.
+
+    One tensor at a time is whole on the device, so that a network which only fits sharded can be saved.
+    """
+    copies = {}
+    for name, tensor in tensors.items():
+        tensor = whole(tensor.detach())
+        if world.is_main:
+            copies[name] = tensor.to("cpu", copy=True).contiguous()
+    return copies
 
 
 def local(tensor: Tensor) -> Tensor:

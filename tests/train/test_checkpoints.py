@@ -1,0 +1,93 @@
+"""Checkpoints on disk, whatever kills the process that writes them."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from itertools import count
+
+import pytest
+import torch
+
+from ofa.errors import OFAError
+from ofa.train.checkpoints import Checkpoints
+
+
+def parts(step: int) -> dict[str, dict[str, torch.Tensor]]:
+    return {part: {"weight": torch.full((3,), float(step))} for part in ("model", "optimizer")}
+
+
+def save(checkpoints: Checkpoints, step: int, best: bool) -> None:
+    """What training does at a step whose validation is the best so far, or is not."""
+    if best:
+        checkpoints.save_best(step, {"model": parts(step)["model"]}, {"step": step})
+    checkpoints.save(step, parts(step), {"step": step, "best_step": step if best else 2})
+    checkpoints.wait()
+
+
+def killed_after(events: int, folder) -> bool:
+    """Save step 3 over steps 1 and 2 in a process that gets SIGKILL at a file operation; False if it came through."""
+
+    def run() -> None:
+        numbers = count()
+
+        def kill(event: str, arguments: tuple) -> None:
+            touches = event == "open" or event.startswith(("os.", "shutil."))
+            if touches and str(folder) in str(arguments[0]) and next(numbers) == events:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(kill)
+        save(Checkpoints(folder, keep=2), 3, best=True)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join(timeout=60)
+    return process.exitcode == -signal.SIGKILL
+
+
+def check_whole(folder) -> int:
+    """The latest checkpoint and the best weights that it refers to can be read and are those of their steps."""
+    checkpoints = Checkpoints(folder, keep=2)
+    latest = checkpoints.latest()
+    assert latest.parts["optimizer"]["weight"].tolist() == [latest.state["step"]] * 3
+    best = checkpoints.best(latest.state["best_step"])
+    assert best.parts["model"]["weight"].tolist() == [latest.state["best_step"]] * 3
+    return latest.state["step"]
+
+
+def test_sigkill_at_every_file_operation_of_a_save_leaves_a_whole_checkpoint(tmp_path):
+    before = Checkpoints(tmp_path / "before", keep=2)
+    save(before, 1, best=True)
+    save(before, 2, best=True)
+    reached = []
+    for events in count():
+        folder = tmp_path / str(events)
+        shutil.copytree(tmp_path / "before", folder)
+        killed = killed_after(events, folder)
+        reached.append(check_whole(folder))
+        after = Checkpoints(folder, keep=2)
+        after.clean(after=reached[-1])
+        save(after, reached[-1] + 1, best=False)
+        assert check_whole(folder) == reached[-1] + 1
+        assert not list(folder.glob(".*"))
+        if not killed:
+            break
+    assert reached == sorted(reached) and set(reached) == {2, 3} and len(reached) > 10
+
+
+def test_the_last_ones_stay_and_the_best_weights_that_they_refer_to(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step, best in {1: True, 2: True, 3: False, 4: False, 5: False}.items():
+        save(checkpoints, step, best)
+        assert checkpoints.steps() == list(range(max(step - 1, 1), step + 1))
+    assert checkpoints.steps("best") == [2]
+
+
+def test_damaged_best_weights_are_named(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    save(checkpoints, 1, best=True)
+    file = tmp_path / "best_00000001" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(OFAError, match="best_00000001 is damaged: model.safetensors differs from its checksum"):
+        checkpoints.best(1)
