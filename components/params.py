@@ -1,4 +1,4 @@
-"""Sections of params.yaml as a KFP component receives them: parameters of type dict, written to a file again."""
+"""Files with settings beside params.yaml: profiles and recipes, and the sections that a KFP component receives."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,24 @@ from typing import Any
 import yaml
 
 from ofa.data.files import atomic_write
+from ofa.errors import OFAError, nearest
+
+PROFILES = Path("params")
+"""Profiles of the whole pipeline; in the folder `recipes`, settings of single trainings."""
+
+
+def profile_file(name: str) -> Path:
+    """The file of a profile or recipe.
+
+    Raises:
+        OFAError: there is none of this name.
+    """
+    known = {path.stem: path for path in sorted(PROFILES.rglob("*.yaml"))}
+    if name not in known:
+        raise OFAError(
+            f"no profile '{name}' in {PROFILES}/{nearest(name, list(known))} (there are: {', '.join(known)})"
+        )
+    return known[name]
 
 
 def save_sections(folder: str | Path, **sections: Mapping[str, Any]) -> str:

@@ -21,6 +21,6 @@ def table_files(folder: str | Path, kind: str, split: str) -> list[Path]:
     return files
 
 
-def open_table(folder: str | Path, task: Task | type[Task], split: str) -> Table:
-    """The table of a task."""
-    return Table(table_files(folder, task.table, split), task.columns or TABLES[task.table])
+def open_table(folder: str | Path, task: Task | type[Task], split: str, name: str = "") -> Table:
+    """The table of a task: NAME_SPLIT.tsv, by default named after the task's kind."""
+    return Table(table_files(folder, name or task.table, split), task.columns or TABLES[task.table])

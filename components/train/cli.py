@@ -11,6 +11,7 @@ app = Commands("train", "Train: the stem, pretraining, and finetuning for one ta
 Tables = Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")]
 Params = Annotated[str, typer.Option(help="File with the settings.")]
 Work = Annotated[str, typer.Option(help="Folder for checkpoints and curves; an interrupted run there goes on.")]
+Recipe = Annotated[str, typer.Option(help="Recipe of params/recipes/, in place of --params.")]
 Out = Annotated[str, typer.Option(help="Folder for the trained network.")]
 
 
@@ -34,6 +35,7 @@ def pretrain(
     work: Work = "runs/pretrain",
     init: Annotated[str, typer.Option(help="Network to start from: a folder, or a .pt file; empty: none.")] = "",
     params: Params = "params.yaml",
+    recipe: Recipe = "",
 ) -> None:
     """Pretrain one network on the mixture of all pretraining tables.
 
@@ -41,26 +43,38 @@ def pretrain(
     """
     from components.train.pretrain import pretrain
 
-    _report(pretrain(tables, out, work, init, params), out)
+    _report(pretrain(tables, out, work, init, _file(recipe, params)), out)
 
 
 @app.command()
 def finetune(
-    name: Annotated[str, typer.Argument(help="Key of the section `finetune` in the settings.")],
+    name: Annotated[str, typer.Argument(help="Key of the section `finetune`; a recipe has one.")] = "",
     tables: Tables = "data/tables",
     init: Annotated[str, typer.Option(help="Network to start from: a folder, or a .pt file.")] = "models/pretrain",
     out: Annotated[str, typer.Option(help="Folder for the trained network; by default models/NAME.")] = "",
     work: Annotated[str, typer.Option(help="Folder for checkpoints and curves; by default runs/NAME.")] = "",
     params: Params = "params.yaml",
+    recipe: Recipe = "",
 ) -> None:
     """Finetune a network for one task.
 
     Example: `ofa train finetune caption --init models/pretrain`
+
+    With a recipe: `ofa train finetune --recipe caption_base_stage1 --init ofa_base.pt`
     """
     from components.train.finetune import finetune
+    from components.train.settings import only_task
 
-    out = out or f"models/{name}"
-    _report(finetune(name, tables, init, out, work or f"runs/{name}", params), out)
+    params = _file(recipe, params)
+    name = name or only_task(params)
+    out = out or f"models/{recipe or name}"
+    _report(finetune(name, tables, init, out, work or f"runs/{recipe or name}", params), out)
+
+
+def _file(recipe: str, params: str) -> str:
+    from components.params import profile_file
+
+    return str(profile_file(recipe)) if recipe else params
 
 
 def _report(result, out: str) -> None:

@@ -1,7 +1,7 @@
 """The finetuning step: the pretrained network on one task."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,7 +15,11 @@ from ofa.data.batch import collate
 from ofa.data.mixing import Source
 from ofa.model import OFAModel
 from ofa.tasks import Task
+from ofa.tasks.caption import Caption
+from ofa.train.cider import CiderD
+from ofa.train.distributed import World
 from ofa.train.loop import TrainResult
+from ofa.train.scst import Pictures, SelfCritical
 
 VALIDATION_BATCH = 32
 
@@ -43,23 +47,30 @@ def finetune(
         Preempted: stopped on request; started again, it goes on.
     """
     settings = finetune_section(params, name)
-    config = train_config(params, settings.train, f"finetune.{name}")
     task = settings.make_task(name, tables)
-    net = checkpoint.load(init)
-    source = Source(table=open_table(tables, task, "train"), task=task, block=settings.block)
+    table: Sequence = open_table(tables, task, "train", settings.table)
+    objective = None
+    if isinstance(task, Caption) and task.settings.scst:
+        table = Pictures(table)
+        objective = SelfCritical(task, CiderD.from_corpus(table.references()).score)
+    config = train_config(params, settings, f"finetune.{name}", len(table))
     validate = None
     if settings.validation_rows:
-        validate = validation(task, open_table(tables, task, "val"), settings.validation_rows)
+        validate = validation(task, open_table(tables, task, "val", settings.table), settings.validation_rows)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)  # of prompts and adapters, which `init` lacks: a run that goes on starts alike
+        net = checkpoint.load(init, **settings.model)
     result = fit(
         name,
         net,
-        [source],
+        [Source(table=table, task=task, block=settings.block)],
         config,
         work or f"runs/{name}",
         {"finetune": settings, "init": init},
         workers=settings.workers,
         max_bad_rows=settings.max_bad_rows,
         validate=validate,
+        objective=objective,
     )
     card = {"Training": {"stage": name, "steps": result.steps}, "Validation": result.metrics}
     deliver(net, out or f"models/{name}", {task.name: task}, card)
@@ -67,21 +78,24 @@ def finetune(
 
 
 def validation(task: Task, table: Table, rows: int) -> Callable[[OFAModel], Mapping[str, float]]:
-    """A function that measures a network on rows drawn once from a table, with greedy search."""
+    """A function that measures a network on rows drawn once from a table, with greedy search; ranks share the work."""
     order = list(range(len(table)))
     random.Random(0).shuffle(order)
     search = replace(task.search, beam=1)
 
     def measure(net: OFAModel) -> Mapping[str, float]:
         device = next(net.parameters()).device
-        predictions, references = [], []
+        world = World.connect(device.type)
+        own = order[:rows][world.rank :: world.size]
+        found = []
         rng = random.Random(0)
-        for start in range(0, min(rows, len(order)), VALIDATION_BATCH):
-            numbers = order[start : min(start + VALIDATION_BATCH, rows)]
+        for start in range(0, len(own), VALIDATION_BATCH):
+            numbers = own[start : start + VALIDATION_BATCH]
             batch = collate([task.sample(table[number], False, rng) for number in numbers])
             with torch.inference_mode():
-                predictions += task.predict(net, batch.to(device), search)
-            references += batch.references
+                predictions = task.predict(net, batch.to(device), search)
+            found += zip(predictions, batch.references, strict=True)
+        predictions, references = zip(*world.from_all(found), strict=True)
         return task.score(predictions, references)
 
     return measure

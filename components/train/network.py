@@ -22,18 +22,19 @@ logger = logging.getLogger(__name__)
 
 
 def first_network(tables: str, params: str, init: str = "") -> OFAModel:
-    """The network in `init`, a folder or a file of the original; or one with random weights.
+    """The network in `init`, a folder or a file of the original, with the section `model`'s overrides; or one with
+    random weights.
 
     Args:
         tables: folder of tables: a restricted output covers their words.
         params: file with the sections `model`, `pretrain` and `finetune`.
         init: where to start from; empty, or nothing there: from scratch, which is logged.
     """
+    model = section(params, "model", ModelSettings)
     if init and Path(init).exists():
-        return checkpoint.load(init)
+        return checkpoint.load(init, **model.overrides)
     if init:
         logger.warning("no checkpoint at %s: training starts from scratch", init)
-    model = section(params, "model", ModelSettings)
     settings = located_tasks(section(params, "pretrain", PretrainSection).tasks, tables)
     overrides = dict(model.overrides)
     if model.restrict_output:

@@ -32,14 +32,16 @@ def pretrain(
         Preempted: stopped on request; started again, it goes on.
     """
     settings = section(params, "pretrain", PretrainSection)
-    config = train_config(params, settings.train, "pretrain")
     tasks = located_tasks(settings.tasks, tables)
+    mixture = sources({kind: open_table(tables, TASKS[kind], "train") for kind in settings.tables}, tasks)
+    first = mixture[0]
+    rows = len(first.table) * sum(source.weight for source in mixture) / first.weight
+    config = train_config(params, settings, "pretrain", rows)
     net = first_network(tables, params, init)
-    opened = {kind: open_table(tables, TASKS[kind], "train") for kind in settings.tables}
     result = fit(
         "pretrain",
         net,
-        sources(opened, tasks),
+        mixture,
         config,
         work,
         {"model": section(params, "model", ModelSettings), "pretrain": settings, "init": init},

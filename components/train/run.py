@@ -18,6 +18,7 @@ from ofa.tasks.store import save_tasks
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
 from ofa.train.loop import TrainResult, Validate, train
+from ofa.train.losses import Objective
 
 
 @contextmanager
@@ -28,11 +29,8 @@ def running(
     what the run is made from. A run in `work` that was made from other data or settings is replaced.
     """
     world = World.connect(config.device)
-    identity = {
-        "stage": stage,
-        "tables": {name: table_hash(table.paths) for name, table in tables.items()},
-        "settings": _plain(settings),
-    }
+    hashes = {name: table_hash(table.paths) for name, table in tables.items()} if world.is_main else {}
+    identity = {"stage": stage, "tables": world.from_main(hashes), "settings": _plain(settings)}
     common = {"world": world, "identity": identity, "restart": True}
     if not world.is_main:
         yield common
@@ -53,6 +51,7 @@ def fit(
     workers: int = 0,
     max_bad_rows: int = 0,
     validate: Validate | None = None,
+    objective: Objective | None = None,
 ) -> TrainResult:
     """Train on a mixture of tables, or go on where an interrupted run in `work` stopped."""
     groups = len({source.group for source in sources})
@@ -68,7 +67,7 @@ def fit(
             max_bad_rows=max_bad_rows,
             pin=world.device.type == "cuda",
         )
-        return train(net, stream, config, work, validate=validate, **common)
+        return train(net, stream, config, work, validate=validate, objective=objective, **common)
 
 
 def deliver(net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The sections of params.yaml that training reads, field by field."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ class PretrainSection:
     """Processes that prepare batches."""
     max_bad_rows: int = 0
     """Bad rows that are replaced and counted before training stops."""
+    epochs: float = 0.0
+    """Times that the first of the tables is read; sets `train.steps`. 0: `train.steps` says how long."""
     train: dict[str, Any] = field(default_factory=dict)
     """What differs from the section `train`."""
 
@@ -69,12 +72,19 @@ class FinetuneSection:
 
     task: str = ""
     """Name of the task; empty: the section's own key."""
+    table: str = ""
+    """The tables are TABLE_train.tsv and TABLE_val.tsv; empty: those of the task's kind."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the task; they go with the checkpoint, so that it is evaluated and served as it was trained."""
     block: int = 1
     """Neighboring rows that are read together; those of a picture then share its encoding."""
+    model: dict[str, Any] = field(default_factory=dict)
+    """Fields of `ofa.model.OFAConfig` that differ from the network that training starts from: drop path, frozen
+    embeddings, prompts, adapters ..."""
+    epochs: float = 0.0
+    """Times that the training table is read; sets `train.steps`. 0: `train.steps` says how long."""
     validation_rows: int = 200
-    """Rows of the validation table (KIND_val.tsv) that the network is measured on while it trains."""
+    """Rows of the validation table that the network is measured on while it trains."""
     workers: int = 1
     """Processes that prepare batches."""
     max_bad_rows: int = 0
@@ -83,17 +93,32 @@ class FinetuneSection:
     """What differs from the section `train`."""
 
     def make_task(self, name: str, tables: str | Path) -> Task:
-        """The task; `answers_file` in its settings is a file of the folder `tables`."""
+        """The task; `answers_file` and `labels_file` in its settings are files of the folder `tables`."""
         settings = dict(self.settings)
-        if settings.get("answers_file"):
-            settings["answers"] = read_answers(Path(tables) / settings.pop("answers_file"))
+        for key in ("answers", "labels"):
+            if settings.get(f"{key}_file"):
+                settings[key] = read_answers(Path(tables) / settings.pop(f"{key}_file"))
         return create(self.task or name, settings)
 
 
-def train_config(params: str | Path, own: dict[str, Any], where: str) -> TrainConfig:
-    """The section `train`, which all stages share, with a stage's `own` values in front."""
-    shared = load_yaml(params).get("train") or {}
-    return build(TrainConfig, {**shared, **own}, f"{params}: {where}.train")
+def train_config(
+    params: str | Path, section: PretrainSection | FinetuneSection | StemSection, where: str, rows: float = 0
+) -> TrainConfig:
+    """The section `train`, which all stages share, with a stage's own values in front.
+
+    Args:
+        params: file with the settings.
+        section: the stage's own.
+        where: its place in the file.
+        rows: length of the table that the section's `epochs` count, as seen by a whole batch.
+    """
+    values = (load_yaml(params).get("train") or {}) | section.train
+    epochs = getattr(section, "epochs", 0)
+    if epochs:
+        if "steps" in section.train:
+            raise OFAError(f"{params}: {where} has both epochs and train.steps; keep one")
+        values["steps"] = math.ceil(epochs * rows / values.get("batch_size", TrainConfig.batch_size))
+    return build(TrainConfig, values, f"{params}: {where}.train")
 
 
 def finetune_section(params: str | Path, name: str) -> FinetuneSection:
@@ -102,3 +127,11 @@ def finetune_section(params: str | Path, name: str) -> FinetuneSection:
     if name not in sections:
         raise OFAError(f"{params}: no 'finetune.{name}'{nearest(name, list(sections))} (known: {', '.join(sections)})")
     return build(FinetuneSection, sections[name], f"{params}: finetune.{name}")
+
+
+def only_task(params: str | Path) -> str:
+    """The key of the section `finetune` where it has a single one, as in a recipe."""
+    names = list(load_yaml(params).get("finetune") or {})
+    if len(names) != 1:
+        raise OFAError(f"{params}: the section 'finetune' has {len(names)} keys ({', '.join(names)}): name one of them")
+    return names[0]

@@ -27,7 +27,7 @@ def stem(
         Preempted: stopped on request; started again, it goes on.
     """
     settings = section(params, "stem", StemSection)
-    config = train_config(params, settings.train, "stem")
+    config = train_config(params, settings, "stem")
     net = first_network(tables, params)
     opened, valid = (
         StemTables(objects=open_table(tables, Detection, split), regions=open_table(tables, Refcoco, split))

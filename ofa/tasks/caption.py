@@ -24,6 +24,11 @@ class CaptionSettings(ImageSettings):
     """Train on all references of a picture (joined by &&) for self-critical training, as evaluation does."""
 
 
+def references_in(text: str) -> list[str]:
+    """The references in a row's caption, without punctuation."""
+    return [strip_punctuation(part).strip() for part in " ".join(text.split()).split("&&")]
+
+
 @register
 class Caption(ImageTask):
     """` what does the image describe?` -> the caption without punctuation, not lower-cased."""
@@ -36,7 +41,7 @@ class Caption(ImageTask):
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
         text = row.get("caption", "")
-        references = [strip_punctuation(part).strip() for part in " ".join(text.split()).split("&&")]
+        references = references_in(text)
         target = self._shortened(text) if train and not self.settings.scst else "&&".join(references)
         return self.seq2seq(
             id=row.get("uniq_id", "") if train else row.get("image_id", ""),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ofa.errors import OFAError
+
+_NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,14 @@ class World:
         box = [value]
         dist.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
+
+    def from_all(self, values: list) -> list:
+        """The `values` of all ranks (small Python objects), taken in turn from each; the same on every rank."""
+        if self.size == 1:
+            return values
+        parts: list[list] = [[] for _ in range(self.size)]
+        dist.all_gather_object(parts, values)
+        return [value for turn in zip_longest(*parts, fillvalue=_NOTHING) for value in turn if value is not _NOTHING]
 
     def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite tensors in place with rank 0's."""

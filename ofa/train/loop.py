@@ -357,7 +357,7 @@ class _Trainer:
         checkpoint = self.checkpoints.latest() if self.world.is_main else None
         state = self.world.from_main(checkpoint and checkpoint.state)
         if state is not None:
-            changed = difference(state["identity"], self.state["identity"])
+            changed = self.world.from_main(difference(state["identity"], self.state["identity"]))
             if changed and not restart:
                 raise OFAError(
                     f"{self.checkpoints.folder} holds a run with other settings ({changed}): "

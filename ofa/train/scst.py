@@ -4,23 +4,68 @@ The beam's captions are the samples; the baseline of each is the mean reward of 
 original's caption finetuning, with `ofa.train.cider.CiderD` as the reward.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import FloatTensor, LongTensor, nn
 
 from ofa.data.batch import PAD, Batch, pad
+from ofa.data.table import RowError, Table
 from ofa.generate import SearchConfig, generate
 from ofa.tasks import Task
 from ofa.tasks.base import strip
+from ofa.tasks.caption import references_in
 from ofa.text import Tokenizer
 from ofa.train.cider import leave_one_out
 from ofa.train.losses import Objective, TokenLoss, policy_gradient, target_columns
 
+logger = logging.getLogger(__name__)
+
 Reward = Callable[[Any, Any], float]
 """From a generated value and the sample's reference to a number; larger is better."""
+
+
+class Pictures(Sequence):
+    """A caption table with a row for each picture, which holds all of its captions joined by &&.
+
+    A picture's row is the first of its rows in the table. Rows that cannot be read are left out with a warning.
+    """
+
+    def __init__(self, table: Table):
+        self.table, self.paths = table, table.paths
+        self.numbers: list[int] = []
+        self.captions: list[str] = []
+        place: dict[str, int] = {}
+        for number in range(len(table)):
+            try:
+                row = table[number]
+            except RowError as error:
+                logger.warning("bad row: %s", error)
+                continue
+            at = place.setdefault(row["image_id"], len(place))
+            if at < len(self.numbers):
+                self.captions[at] += f"&&{row['caption']}"
+            else:
+                self.numbers.append(number)
+                self.captions.append(row["caption"])
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**self.table[self.numbers[index]], "caption": self.captions[index]}
+
+    def locate(self, index: int) -> tuple[Path, int]:
+        """The file and the row that a picture is read from."""
+        return self.table.locate(self.numbers[index])
+
+    def references(self) -> list[list[str]]:
+        """The captions of each picture, as the reward sees them."""
+        return [references_in(caption) for caption in self.captions]
 
 
 @dataclass(frozen=True)

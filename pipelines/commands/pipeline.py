@@ -50,8 +50,9 @@ def run(
 
 def _settings(params: str, profile: str) -> dict[str, Any]:
     """The content of the params file, with the values of a profile."""
+    from components.params import profile_file
     from ofa.settings import load_yaml
-    from pipelines.commands.profile import overlay, profile_file
+    from pipelines.commands.profile import overlay
 
     settings = load_yaml(params)
     if profile:

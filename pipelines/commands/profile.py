@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
+from components.params import profile_file
 from ofa.errors import OFAError, nearest
 
-PROFILES = Path("params")
 PARAMS = Path("params.yaml")
 
 
 def profile(
-    name: Annotated[str, typer.Argument(help="A file of params/ without its ending, for example full.")],
+    name: Annotated[str, typer.Argument(help="A file of params/ or params/recipes/ without its ending.")],
 ) -> None:
-    """Set params.yaml to a profile: the values of params/NAME.yaml replace those of the same keys.
+    """Set params.yaml to a profile or a recipe: the values of params/NAME.yaml replace those of the same keys.
 
     params.yaml stays the one source of every setting; `git diff params.yaml` shows what a profile changed, and
     `git checkout params.yaml` brings the old values back.
@@ -35,18 +35,6 @@ def profile(
     with atomic_write(PARAMS) as file:
         yaml.dump(params, file)
     typer.echo(f"{PARAMS} now holds profile '{name}'")
-
-
-def profile_file(name: str) -> Path:
-    """The file of a profile.
-
-    Raises:
-        OFAError: there is none of this name.
-    """
-    known = sorted(path.stem for path in PROFILES.glob("*.yaml"))
-    if name not in known:
-        raise OFAError(f"no profile '{name}' in {PROFILES}/{nearest(name, known)} (there are: {', '.join(known)})")
-    return PROFILES / f"{name}.yaml"
 
 
 def overlay(params: dict, values: dict, where: str) -> None:

@@ -5,7 +5,7 @@ from google.protobuf import json_format
 from kfp.compiler.pipeline_spec_builder import to_protobuf_value
 
 from components.params import save_sections
-from components.train.settings import ModelSettings, train_config
+from components.train.settings import ModelSettings, PretrainSection, train_config
 from ofa.settings import load_yaml, section
 
 
@@ -26,8 +26,8 @@ def test_they_read_back_as_they_were(tmp_path, root, carried):
 def test_steps_take_them(tmp_path, root, carried):
     path = save_sections(tmp_path, **carried)
     assert section(path, "model", ModelSettings) == section(root / "params.yaml", "model", ModelSettings)
-    own = load_yaml(path)["pretrain"]["train"]
-    assert train_config(path, own, "pretrain") == train_config(root / "params.yaml", own, "pretrain")
+    carried_over, written = (section(file, "pretrain", PretrainSection) for file in (path, root / "params.yaml"))
+    assert train_config(path, carried_over, "pretrain") == train_config(root / "params.yaml", written, "pretrain")
 
 
 def test_the_order_of_keys_does_not_matter(tmp_path, carried):

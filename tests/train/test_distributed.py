@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,7 +39,7 @@ def torchrun(root, ranks: int, out, **changes) -> int:
     return subprocess.run(command, cwd=root, env=environment, timeout=300).returncode
 
 
-def fork(ranks: int, out, world: type[World] = World, exitcode: int = 0, **changes) -> None:
+def fork(ranks: int, run: Callable[[], None], exitcode: int = 0) -> None:
     """What torchrun does, without importing torch anew in every process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -49,7 +49,7 @@ def fork(ranks: int, out, world: type[World] = World, exitcode: int = 0, **chang
     def rank(number: int) -> None:
         os.environ.update(common, RANK=str(number), LOCAL_RANK=str(number))
         torch.set_num_threads(1)
-        toy.main(str(out), *words(**changes), world=world.connect("cpu", timeout=60))
+        run()
 
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=rank, args=(number,)) for number in range(ranks)]
@@ -58,6 +58,11 @@ def fork(ranks: int, out, world: type[World] = World, exitcode: int = 0, **chang
     for process in processes:
         process.join(timeout=300)
         assert process.exitcode == exitcode
+
+
+def train_on(ranks: int, out, world: type[World] = World, exitcode: int = 0, **changes) -> None:
+    """Train in several processes."""
+    fork(ranks, lambda: toy.main(str(out), *words(**changes), world=world.connect("cpu", timeout=60)), exitcode)
 
 
 def column(out, name: str) -> list[float]:
@@ -82,7 +87,7 @@ def one(tmp_path_factory):
 def two(tmp_path_factory):
     """The folder of a run on two processes."""
     out = tmp_path_factory.mktemp("two")
-    fork(2, out)
+    train_on(2, out)
     return out
 
 
@@ -99,12 +104,12 @@ def test_two_processes_follow_the_curve_of_one(one, two):
 
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_sharded_training_follows_the_curve_of_one(tmp_path, one, ranks):
-    fork(ranks, tmp_path, parallel="fsdp", accumulate=2, activation_checkpointing=True)
+    train_on(ranks, tmp_path, parallel="fsdp", accumulate=2, activation_checkpointing=True)
     check_same(tmp_path, one)
 
 
 def test_a_sharded_run_goes_on_with_other_ranks(tmp_path, one):
-    fork(2, tmp_path, parallel="fsdp")
+    train_on(2, tmp_path, parallel="fsdp")
     for folder in (tmp_path / "checkpoints").iterdir():
         if folder.name > "step_00000012":
             shutil.rmtree(folder)
@@ -118,7 +123,7 @@ def check_goes_on_exactly(out, undisturbed) -> None:
     assert not (out / "weights.pt").exists()
     last = int(column(out, "step")[-1])
     assert (out / "checkpoints" / f"step_{last:08d}").is_dir()
-    fork(2, out)
+    train_on(2, out)
     assert column(out, "loss") == column(undisturbed, "loss")
     for name, value in weights(undisturbed).items():
         assert torch.equal(weights(out)[name], value), name
@@ -153,7 +158,7 @@ def test_both_stop_after_the_same_step_when_one_is_asked_to(tmp_path, two, monke
     sums = {"recorded": 2 * 6 - 1, "agreed": 2 * 6}
     for name, value in {"asked": asked, "when": sums[when], "sums": itertools.count()}.items():
         monkeypatch.setattr(OneIsAsked, name, value, raising=False)
-    fork(2, tmp_path, OneIsAsked, exitcode=143)
+    train_on(2, tmp_path, OneIsAsked, exitcode=143)
     assert column(tmp_path, "step")[-1] == last
     check_goes_on_exactly(tmp_path, two)
 
@@ -162,6 +167,17 @@ def test_a_batch_that_does_not_divide_is_an_error(tmp_path):
     config = toy.settings(batch_size=8, accumulate=3)
     with pytest.raises(OFAError, match="batch_size 8 does not divide into 3 parts on each of 1 ranks"):
         train(toy.network(), toy.stream(toy.settings()), config, tmp_path)
+
+
+def test_what_the_ranks_found_comes_together_in_turn(tmp_path):
+    def run() -> None:
+        world = World.connect("cpu", timeout=60)
+        found = world.from_all([f"row{number}" for number in range(5)][world.rank :: world.size])
+        (tmp_path / str(world.rank)).write_text(" ".join(found))
+        world.disconnect()
+
+    fork(3, run)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"row0 row1 row2 row3 row4"}
 
 
 def test_without_a_launcher_there_is_one_process(monkeypatch):

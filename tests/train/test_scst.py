@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ofa.data import TABLES, Table
 from ofa.data.batch import PAD
 from ofa.generate import SearchConfig, generate
 from ofa.train.loop import train
-from ofa.train.scst import SelfCritical
+from ofa.train.scst import Pictures, SelfCritical
 from tests.train import toy
 
 SEARCH = SearchConfig(beam=3, max_len_b=4)
@@ -79,3 +80,15 @@ def test_training_prefers_the_better_of_the_sampled_outputs(tmp_path):
     assert sampled.reward.abs().max() > 0
     train(net, stream, config, tmp_path, objective=objective)
     assert preferred() > before
+
+
+def test_a_picture_has_one_row_with_all_of_its_captions(tmp_path, caplog):
+    path = tmp_path / "caption_train.tsv"
+    rows = ["1\tcat\tA cat.\t\tQUJD", "2\tdog\ta dog\t\tREVG", "broken", "3\tcat\tthe cat, again\t\tQUJD"]
+    path.write_text("\n".join(rows) + "\n")
+    pictures = Pictures(Table(path, TABLES["caption"]))
+    assert [row["caption"] for row in pictures] == ["A cat.&&the cat, again", "a dog"]
+    assert [bytes(row["image"]) for row in pictures] == [b"QUJD", b"REVG"]
+    assert pictures.references() == [["A cat", "the cat again"], ["a dog"]]
+    assert pictures.locate(1) == (path, 1)
+    assert "row 2" in caplog.text
