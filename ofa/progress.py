@@ -1,4 +1,4 @@
-"""One progress display for every long step: label, bar, rate and time left."""
+"""One progress display for every long step: label, count, rate and time left."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,14 +8,17 @@ from tqdm import tqdm
 
 T = TypeVar("T")
 
+LOG_SECONDS = 30.0
+"""Seconds between two lines of a display that is not a terminal; what is done sooner writes none."""
+
 
 def track(
     items: Iterable[T], total: int | None = None, label: str = "", unit: str = "it", initial: int = 0
 ) -> Iterator[T]:
     """Iterate over `items` while showing count, rate and time left on standard error.
 
-    In a terminal the line is redrawn in place; in a log file it is refreshed every ten seconds, so that logs stay
-    short. `initial` is the number of items that an earlier, interrupted run has already done.
+    In a terminal a bar is redrawn in place. Elsewhere (a log file, a pipe, continuous integration) a line of plain
+    text comes every `LOG_SECONDS`. `initial` is the number of items that an earlier, interrupted run has already done.
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)
@@ -26,15 +29,31 @@ def track(
 
 
 def bar(total: int | None, label: str, unit: str = "it", initial: int = 0) -> tqdm:
-    """A progress bar to update by hand (`update`, `set_postfix_str`, `close`); also a context manager."""
-    interval = 0.1 if sys.stderr.isatty() else 10.0
+    """A progress bar to update by hand (`update`, `set_postfix_str`, `close`); also a context manager.
+
+    The unit "B" is shown as kB, MB ...
+    """
+    common = {"total": total, "desc": label, "initial": initial, "smoothing": 0.1, "unit_scale": unit == "B"}
+    if sys.stderr.isatty():
+        return tqdm(**common, unit=unit, dynamic_ncols=True)
+    known = "{percentage:.0f}% " if total else ""
     return tqdm(
-        total=total,
-        desc=label,
-        unit=unit,
-        initial=initial,
-        dynamic_ncols=True,
-        mininterval=interval,
-        maxinterval=interval,
-        smoothing=0.1,
+        **common,
+        unit=f" {unit}",
+        file=_Log(),
+        mininterval=LOG_SECONDS,
+        maxinterval=LOG_SECONDS,
+        delay=LOG_SECONDS,
+        bar_format="{desc}: " + known + "{n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
     )
+
+
+class _Log:
+    """A stream for tqdm that writes each state as a line of its own, where tqdm would overwrite the one before."""
+
+    def write(self, text: str) -> None:
+        if text := text.strip():
+            sys.stderr.write(f"{text}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -79,7 +79,6 @@ def describe(folder: Path, paths: Iterable[str]) -> dict[str, dict]:
     names = sorted(paths)
     sizes = [(folder / name).stat().st_size for name in names]
     with ThreadPoolExecutor(os.cpu_count()) as pool, bar(sum(sizes), "Hashing files", "B") as progress:
-        progress.unit_scale = True
         entries = {}
         hashes = pool.map(lambda name: sha256_file(folder / name), names)
         for name, size, sha256 in zip(names, sizes, hashes, strict=True):

@@ -103,7 +103,7 @@ class Metadata:
         """Read every row of every source into its record, and note the pictures that they show."""
         with bar(None, "Reading rows", "row") as progress:
             for source in self.sources.values():
-                progress.set_postfix_str(source.name)
+                progress.set_postfix_str(source.name, refresh=False)
                 self._fill(source, progress.update)
 
     def _fill(self, source: Source, advance: Callable[[int], object]) -> None:
