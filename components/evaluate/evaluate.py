@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from components import lineage
+from components.code import code_hash
 from components.evaluate.baselines import baselines
 from components.evaluate.bootstrap import bootstrap
 from components.evaluate.measures import Measured, Row, measure_for
@@ -51,7 +52,7 @@ def evaluate(
     """Evaluate a checkpoint on a table.
 
     Predictions are appended to `out`/predictions.jsonl as they are made. When the same evaluation is started again,
-    only the rows that are missing are predicted; another checkpoint, table or setting starts anew.
+    only the rows that are missing are predicted; another checkpoint, table, setting or code starts anew.
 
     Args:
         task: its name, as `ofa.tasks.get` knows it.
@@ -108,7 +109,9 @@ def evaluate(
         search=_plain(dataclasses.asdict(job.make_search(instance))),
         versions=lineage.versions(),
     )
-    _start_or_continue(Path(out), origin, task, limit)
+    # Scores are computed of all predictions each time, so that metrics do not count.
+    code = code_hash(predict.__module__, type(instance).__module__, without=["ofa.metrics"])
+    _start_or_continue(Path(out), origin, task, limit, code)
     network = functools.cache(job.load)
     rows, rejected = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
     if not rows:
@@ -144,7 +147,7 @@ def evaluate(
     return result
 
 
-def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None) -> None:
+def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None, code: str) -> None:
     """Make `out` ready; predictions of anything but the same evaluation are removed."""
     identity = {
         "task": task,
@@ -153,6 +156,7 @@ def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None)
         "settings": origin.settings,
         "search": origin.search,
         "limit": limit,
+        "code": code,
     }
     if out.exists() and any(out.iterdir()):
         try:

@@ -4,19 +4,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from components.code import code_hash
 from components.preprocess.records import Box, parse_box, parse_boxes
 from components.preprocess.statistics import Statistics
 from ofa.data import TABLES, RowError, TableWriter
 from ofa.data.files import atomic_write
 from ofa.data.images import ImageError, encode_base64, measure
 from ofa.data.sources.records import SourceRow, box_text
-
-FORMAT = 1
-"""Changes when the same rows are written in another way, so that older shards are built anew."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +75,17 @@ def read_built(content: Mapping[str, Any] | Path, path: Path, fingerprint: str) 
 
 
 def fingerprint(kind: str, rows: Iterable[SourceRow], hashes: Mapping[str, str]) -> str:
-    """A hash of rows of a kind, and of the pictures that they show (`hashes` by path)."""
-    digest = hashlib.sha256(f"{FORMAT} {kind}".encode())
+    """A hash of rows of a kind, of the pictures that they show (`hashes` by path), and of the code that writes them."""
+    digest = hashlib.sha256(f"{_code()} {kind}".encode())
     for row in rows:
         digest.update(json.dumps(row, sort_keys=True).encode())
         digest.update(hashes.get(row.get("image_path", ""), "").encode())
     return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    return code_hash(__name__)
 
 
 def build(shard: Shard) -> Built:

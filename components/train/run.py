@@ -1,17 +1,20 @@
 """What the training steps share: identity of a run, MLflow, and delivery of the result."""
 
 import dataclasses
+import fcntl
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.code import code_hash
 from components.lineage import git_commit, table_hash
 from components.train.tracking import tracking
 from ofa.checkpoint import save_folder
 from ofa.data import Table
 from ofa.data.mixing import Source, Stream
+from ofa.errors import OFAError
 from ofa.model import OFAModel
 from ofa.tasks import Task
 from ofa.tasks.store import save_tasks
@@ -20,23 +23,49 @@ from ofa.train.distributed import World
 from ofa.train.loop import TrainResult, Validate, train
 from ofa.train.losses import Objective
 
+ASIDE = (
+    "components.train.tracking",
+    "ofa.train.checkpoints",
+    "ofa.train.history",
+    "ofa.train.preemption",
+)
+"""Modules that follow, keep and interrupt a training and change nothing of its result."""
+
+VALIDATION = ("ofa.generate", "ofa.metrics")
+"""Packages that measure a network while it trains, which decides something only where the best step is chosen by it."""
+
 
 @contextmanager
 def running(
-    stage: str, config: TrainConfig, work: str | Path, settings: Mapping[str, Any], tables: Mapping[str, Table]
+    stage: str,
+    config: TrainConfig,
+    work: str | Path,
+    settings: Mapping[str, Any],
+    tables: Mapping[str, Table],
+    code: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """What every call of `ofa.train.loop.train` gets: this process's place among the others, MLflow's callback, and
-    what the run is made from. A run in `work` that was made from other data or settings is replaced.
+    what the run is made from. A run in `work` that was made from other data, settings or code is replaced.
+
+    `code` names the modules that, with what they import, make the run.
+
+    Raises:
+        OFAError: another process trains in `work`.
     """
     world = World.connect(config.device)
     hashes = {name: table_hash(table.paths) for name, table in tables.items()} if world.is_main else {}
-    identity = {"stage": stage, "tables": world.from_main(hashes), "settings": _plain(settings)}
+    identity = {
+        "stage": stage,
+        "tables": world.from_main(hashes),
+        "settings": _plain(settings),
+        "code": code_hash(*code, without=ASIDE if config.best_metric else (*ASIDE, *VALIDATION)),
+    }
     common = {"world": world, "identity": identity, "restart": True}
     if not world.is_main:
         yield common
         return
     logged = {"train": config, **settings, "git_commit": git_commit() or "unknown"}
-    with tracking(stage, logged, Path(work)) as tracker:
+    with _alone(Path(work)), tracking(stage, logged, Path(work)) as tracker:
         yield common | {"callbacks": [tracker]}
 
 
@@ -48,14 +77,17 @@ def fit(
     work: str | Path,
     settings: Mapping[str, Any],
     *,
+    code: str,
     workers: int = 0,
     max_bad_rows: int = 0,
     validate: Validate | None = None,
     objective: Objective | None = None,
 ) -> TrainResult:
-    """Train on a mixture of tables, or go on where an interrupted run in `work` stopped."""
+    """Train on a mixture of tables, or go on where an interrupted run in `work` stopped; `code` names the step."""
     groups = len({source.group for source in sources})
-    with running(stage, config, work, settings, {source.key: source.table for source in sources}) as common:
+    tables = {source.key: source.table for source in sources}
+    modules = [code, *(type(source.task).__module__ for source in sources)]
+    with running(stage, config, work, settings, tables, modules) as common:
         world = common["world"]
         stream = Stream(
             sources,
@@ -84,6 +116,20 @@ def deliver(net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Map
     save_tasks(staging, tasks)
     shutil.rmtree(out, ignore_errors=True)
     staging.rename(out)
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep other processes from training in `work`: what stopped one may have left its training behind, at work."""
+    work.mkdir(parents=True, exist_ok=True)
+    with open(work / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not handed on to forked workers
+        except OSError:
+            raise OFAError(
+                f"{work}: another process is training there; wait for it or stop it, then start again"
+            ) from None
+        yield
 
 
 def _plain(value: Any) -> Any:

@@ -34,7 +34,8 @@ def stem(
         for split in ("train", "val")
     )
     logged = {"model": section(params, "model", ModelSettings), "stem": settings}
-    with running("stem", config, work, logged, {"objects": opened.objects, "regions": opened.regions}) as common:
+    read = {"objects": opened.objects, "regions": opened.regions}
+    with running("stem", config, work, logged, read, [__name__]) as common:
         result = pretrain_stem(
             net,
             opened,

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import components.evaluate.evaluate as step
 from components.evaluate.evaluate import evaluate
 from components.evaluate.record import load_predictions
 
@@ -66,8 +67,8 @@ def test_nothing_is_predicted_again(tmp_path, network, table, monkeypatch):
     assert load_predictions(out) == rows
 
 
-@pytest.mark.parametrize("change", ["checkpoint", "table", "search", "settings"])
-def test_other_input_starts_anew(tmp_path, network, write_table, table, change):
+@pytest.mark.parametrize("change", ["checkpoint", "table", "search", "settings", "code"])
+def test_other_input_starts_anew(tmp_path, network, write_table, table, monkeypatch, change):
     out = str(tmp_path / "out")
     evaluate("refcoco", network(), table, out, limit=4, **QUICK)
     before = load_predictions(out)
@@ -76,7 +77,10 @@ def test_other_input_starts_anew(tmp_path, network, write_table, table, change):
         "table": {"table": write_table("refcoco", [{"text": "a circle"} for _ in range(ROWS)])},
         "search": {"search": {"beam": 2}},
         "settings": {"settings": {"max_src_length": 1}},
+        "code": {},
     }[change]
+    if change == "code":
+        monkeypatch.setattr(step, "code_hash", lambda *modules, without: "other")
     evaluate("refcoco", out=out, limit=4, **arguments, **QUICK)
     after = load_predictions(out)
     assert [row["uniq_id"] for row in after] == [row["uniq_id"] for row in before]

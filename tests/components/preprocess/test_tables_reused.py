@@ -4,6 +4,7 @@ import json
 
 from PIL import Image
 
+from components.preprocess import shards
 from components.preprocess.tables import STATISTICS, tables
 
 
@@ -28,6 +29,16 @@ def test_a_changed_picture_rebuilds_the_tables_that_show_it(spoiled, sign, tmp_p
     after = inodes(out)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {f"{kind}_val.tsv" for kind in ("caption", "refcoco", "vqa", "vision_language", "detection")}
+
+
+def test_other_code_builds_all_tables_again(raw, tmp_path, monkeypatch):
+    out = tmp_path / "tables"
+    tables(str(out), str(raw), kinds=["caption"], processes=1)
+    before = inodes(out)
+    monkeypatch.setattr(shards, "_code", lambda: "other")
+    tables(str(out), str(raw), kinds=["caption"], processes=1)
+    after = inodes(out)
+    assert all(after[name] != inode for name, inode in before.items())
 
 
 def test_a_table_that_was_damaged_is_built_again(raw, tmp_path):

@@ -1,9 +1,13 @@
 """The training steps, each from the output of the one before."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import yaml
 
+from components.train import run
 from components.train.finetune import finetune
 from components.train.network import smooth_bins
 from components.train.pretrain import pretrain
@@ -46,6 +50,26 @@ def test_the_same_step_again_changes_nothing(workplace, small_tables, params):
         stem(str(small_tables), "models/stem", "runs/stem", str(params))
         states.append(checkpoint.load_folder("models/stem")[1])
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_other_code_does_not_go_on_with_a_run(workplace, small_tables, params, monkeypatch, caplog):
+    stem(str(small_tables), "models/stem", "runs/stem", str(params))
+    assert not caplog.messages
+    monkeypatch.setattr(run, "code_hash", lambda *modules, without: "other")
+    stem(str(small_tables), "models/stem", "runs/stem", str(params))
+    assert "training starts anew" in caplog.text and "other now" in caplog.text
+
+
+def test_two_processes_do_not_train_in_one_folder(workplace, small_tables, params):
+    (workplace / "runs" / "stem").mkdir(parents=True)
+    code = "import fcntl; file = open('runs/stem/.lock', 'w'); fcntl.lockf(file, fcntl.LOCK_EX)"
+    code += "; print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(OFAError, match="runs/stem: another process is training there"):
+            stem(str(small_tables), "models/stem", "runs/stem", str(params))
+        other.stdin.close()
+    assert not (workplace / "models").exists()
 
 
 def test_an_unknown_setting_is_named(workplace, small_tables, params):
