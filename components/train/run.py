@@ -34,6 +34,17 @@ ASIDE = (
 VALIDATION = ("ofa.generate", "ofa.metrics")
 """Packages that measure a network while it trains, which decides something only where the best step is chosen by it."""
 
+ASIDE = (
+    "components.train.tracking",
+    "ofa.train.checkpoints",
+    "ofa.train.history",
+    "ofa.train.preemption",
+)
+"""Modules that follow, keep and interrupt a training and change nothing of its result."""
+
+VALIDATION = ("ofa.generate", "ofa.metrics")
+"""Packages that measure a network while it trains, which decides something only where the best step is chosen by it."""
+
 
 @contextmanager
 def running(
