@@ -1,9 +1,14 @@
-"""Which code a result comes from, so that nothing that other code made is taken for it."""
+"""Which code a result comes from, so that nothing that other code made is taken for it.
+
+Code is known by what it does: comments, docstrings and layout do not count.
+"""
 
 import ast
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +28,66 @@ NEUTRAL = (
 """Modules and packages that find, read, write and report, and decide nothing of what is computed."""
 
 
-def code_hash(*modules: str, without: Iterable[str] = ()) -> str:
-    """SHA-256 of what the modules do, and all that they import of the project.
+@dataclass(frozen=True)
+class Step:
+    """The code of a step of the pipeline."""
 
-    Two versions that differ in comments, docstrings or layout only have the same.
+    modules: tuple[str, ...]
+    """Modules that, with all that they import, make its result."""
+    without: tuple[str, ...] = ()
+    """Modules and packages among those that change nothing of it, besides `NEUTRAL`."""
+    tasks: bool = False
+    """Its result comes from the module of a task as well."""
+
+    def hash(self, *tasks: str) -> str:
+        """SHA-256 of what the code does; `tasks` are modules of tasks."""
+        return code_hash(*self.modules, *tasks, without=self.without)
+
+
+_TRACKED = (
+    "components.train.tracking",
+    "ofa.train.checkpoints",
+    "ofa.train.history",
+    "ofa.train.preemption",
+)
+"""They keep, follow and interrupt a training."""
+
+_VALIDATION = ("ofa.generate", "ofa.metrics")
+"""They measure a network while it trains. Finetuning may choose the best step by that, or learn by reward."""
+
+STEPS = {
+    "fetch": Step(("components.preprocess.fetch",), without=("ofa.metrics",)),
+    "validate": Step(("components.preprocess.validate",)),
+    "tables": Step(
+        ("components.preprocess.tables",),
+        without=("components.preprocess.checks", "components.preprocess.metadata", "components.preprocess.workers"),
+    ),
+    "stem": Step(("components.train.stem",), without=(*_TRACKED, *_VALIDATION)),
+    "pretrain": Step(("components.train.pretrain",), without=(*_TRACKED, *_VALIDATION)),
+    "finetune": Step(("components.train.finetune",), without=(*_TRACKED, "ofa.tasks.pretrain"), tasks=True),
+    "evaluate": Step(("components.evaluate.stage",), tasks=True),
+    "gate": Step(("components.deploy.gate",)),
+    "report": Step(("components.evaluate.report",), without=("ofa.metrics", "ofa.tasks")),
+    "promote": Step(
+        ("components.deploy.bundle", "components.deploy.promote", "components.deploy.model_code"),
+        without=("ofa.generate", "ofa.metrics", "ofa.model", "ofa.tasks"),
+    ),
+}
+"""By the names of the stages in dvc.yaml."""
+
+
+def step_hashes() -> dict[str, str | dict[str, str]]:
+    """The first digits of each step's hash; by the modules of tasks for the steps that have one for each."""
+    modules = sorted((ROOT / "ofa" / "tasks").glob("*.py"))
+    tasks = [path.stem for path in modules if "\n@register\n" in path.read_text(encoding="utf-8")]
+    return {
+        name: {task: step.hash(f"ofa.tasks.{task}")[:12] for task in tasks} if step.tasks else step.hash()[:12]
+        for name, step in STEPS.items()
+    }
+
+
+def code_hash(*modules: str, without: Iterable[str] = ()) -> str:
+    """SHA-256 of what modules do, and all that they import of the project.
 
     Args:
         modules: names, such as "components.train.run".
@@ -34,7 +95,7 @@ def code_hash(*modules: str, without: Iterable[str] = ()) -> str:
     """
     digest = hashlib.sha256()
     for name, path in sorted(imported(*modules, without=without).items()):
-        digest.update(f"{name} {ast.dump(_WithoutTexts().visit(_parse(path)))}\n".encode())
+        digest.update(f"{name} {_meaning(path.read_bytes())}\n".encode())
     return digest.hexdigest()
 
 
@@ -49,7 +110,7 @@ def imported(*modules: str, without: Iterable[str] = ()) -> dict[str, Path]:
             continue
         if (path := _file(name)) is not None:
             found[name] = path
-            waiting += _imports(path)
+            waiting += _imports(path.read_bytes())
     return found
 
 
@@ -63,20 +124,22 @@ def _file(name: str) -> Path | None:
     return Path(loaded) if loaded else None
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(source: bytes) -> tuple[str, ...]:
     """Names that a file imports of the project; some may be no modules, but things in one."""
-    for node in ast.walk(_parse(path)):
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in names if name.startswith(tuple(f"{package}." for package in PROJECT)))
+            names += (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    return tuple(name for name in names if name.startswith(tuple(f"{package}." for package in PROJECT)))
 
 
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes())
+@cache
+def _meaning(source: bytes) -> str:
+    """What a file says to Python, without the texts for people."""
+    return hashlib.sha256(ast.dump(_WithoutTexts().visit(ast.parse(source))).encode()).hexdigest()
 
 
 class _WithoutTexts(ast.NodeTransformer):

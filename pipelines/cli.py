@@ -8,6 +8,7 @@ from components.evaluate.cli import app as evaluate
 from components.preprocess.cli import app as data
 from components.train.cli import app as train
 from pipelines.commands.checkpoint import app as checkpoint
+from pipelines.commands.code import code
 from pipelines.commands.generate import generate
 from pipelines.commands.pipeline import app as pipeline
 from pipelines.commands.profile import profile
@@ -28,7 +29,17 @@ app.add_typer(train)
 app.add_typer(evaluate)
 app.add_typer(checkpoint)
 app.add_typer(pipeline)
-for command in (generate, deploy.gate, deploy.bundle, deploy.promote, deploy.rollback, deploy.serve, summary, profile):
+for command in (
+    generate,
+    deploy.gate,
+    deploy.bundle,
+    deploy.promote,
+    deploy.rollback,
+    deploy.serve,
+    summary,
+    profile,
+    code,
+):
     app.command()(command)
 
 

@@ -67,7 +67,7 @@ def finetune(
         config,
         work or f"runs/{name}",
         {"finetune": settings, "init": init},
-        code=__name__,
+        step="finetune",
         workers=settings.workers,
         max_bad_rows=settings.max_bad_rows,
         validate=validate,

@@ -45,7 +45,7 @@ def pretrain(
         config,
         work,
         {"model": section(params, "model", ModelSettings), "pretrain": settings, "init": init},
-        code=__name__,
+        step="pretrain",
         workers=settings.workers,
         max_bad_rows=settings.max_bad_rows,
     )

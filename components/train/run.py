@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.code import code_hash
+from components.code import STEPS
 from components.lineage import git_commit, table_hash
 from components.train.tracking import tracking
 from ofa.checkpoint import save_folder
@@ -23,28 +23,6 @@ from ofa.train.distributed import World
 from ofa.train.loop import TrainResult, Validate, train
 from ofa.train.losses import Objective
 
-ASIDE = (
-    "components.train.tracking",
-    "ofa.train.checkpoints",
-    "ofa.train.history",
-    "ofa.train.preemption",
-)
-"""Modules that follow, keep and interrupt a training and change nothing of its result."""
-
-VALIDATION = ("ofa.generate", "ofa.metrics")
-"""Packages that measure a network while it trains, which decides something only where the best step is chosen by it."""
-
-ASIDE = (
-    "components.train.tracking",
-    "ofa.train.checkpoints",
-    "ofa.train.history",
-    "ofa.train.preemption",
-)
-"""Modules that follow, keep and interrupt a training and change nothing of its result."""
-
-VALIDATION = ("ofa.generate", "ofa.metrics")
-"""Packages that measure a network while it trains, which decides something only where the best step is chosen by it."""
-
 
 @contextmanager
 def running(
@@ -53,12 +31,13 @@ def running(
     work: str | Path,
     settings: Mapping[str, Any],
     tables: Mapping[str, Table],
-    code: Sequence[str],
+    step: str,
+    tasks: Sequence[Task] = (),
 ) -> Iterator[dict[str, Any]]:
     """What every call of `ofa.train.loop.train` gets: this process's place among the others, MLflow's callback, and
     what the run is made from. A run in `work` that was made from other data, settings or code is replaced.
 
-    `code` names the modules that, with what they import, make the run.
+    `step` is the key of `components.code.STEPS` whose code, with that of `tasks`, makes the run.
 
     Raises:
         OFAError: another process trains in `work`.
@@ -69,7 +48,7 @@ def running(
         "stage": stage,
         "tables": world.from_main(hashes),
         "settings": _plain(settings),
-        "code": code_hash(*code, without=ASIDE if config.best_metric else (*ASIDE, *VALIDATION)),
+        "code": STEPS[step].hash(*(type(task).__module__ for task in tasks)),
     }
     common = {"world": world, "identity": identity, "restart": True}
     if not world.is_main:
@@ -88,17 +67,17 @@ def fit(
     work: str | Path,
     settings: Mapping[str, Any],
     *,
-    code: str,
+    step: str,
     workers: int = 0,
     max_bad_rows: int = 0,
     validate: Validate | None = None,
     objective: Objective | None = None,
 ) -> TrainResult:
-    """Train on a mixture of tables, or go on where an interrupted run in `work` stopped; `code` names the step."""
+    """Train on a mixture of tables, or go on where an interrupted run in `work` stopped; `step` as in `running`."""
     groups = len({source.group for source in sources})
     tables = {source.key: source.table for source in sources}
-    modules = [code, *(type(source.task).__module__ for source in sources)]
-    with running(stage, config, work, settings, tables, modules) as common:
+    tasks = [source.task for source in sources]
+    with running(stage, config, work, settings, tables, step, tasks) as common:
         world = common["world"]
         stream = Stream(
             sources,

@@ -35,7 +35,7 @@ def stem(
     )
     logged = {"model": section(params, "model", ModelSettings), "stem": settings}
     read = {"objects": opened.objects, "regions": opened.regions}
-    with running("stem", config, work, logged, read, [__name__]) as common:
+    with running("stem", config, work, logged, read, "stem") as common:
         result = pretrain_stem(
             net,
             opened,
