@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from ofa.checkpoint.fairseq import load_fairseq, save_fairseq
 from ofa.checkpoint.fit import restore
@@ -42,7 +43,7 @@ def load(path: str | Path, **overrides: Any) -> OFAModel:
         OFAError: nothing is there, it is damaged, or it does not fit.
     """
     config, state = read_any(path, **overrides)
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         net = OFAModel(config)
     shapes = {name: tensor.shape for name, tensor in net.state_dict().items()}
     if shapes == {name: tensor.shape for name, tensor in state.items()}:
@@ -73,3 +74,13 @@ def initialize(net: OFAModel, path: str | Path | None, **options: Any) -> bool:
         return False
     restore(net, read_any(path, **options)[1], path)
     return True
+
+
+class _Unfilled(TorchFunctionMode):
+    """No random numbers for tensors that get other values: on the meta device they cost seconds of imports."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)

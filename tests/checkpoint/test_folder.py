@@ -1,6 +1,8 @@
 """A network saved as a folder comes back exactly."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -48,3 +50,11 @@ def test_damage_is_named(net, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(weights[:-100])
     with pytest.raises(OFAError, match="damaged"):
         load_folder(tmp_path)
+
+
+def test_loading_imports_no_compiler(net, tmp_path):
+    """Its import takes longer than the whole rest."""
+    save_folder(tmp_path, net)
+    code = f"import sys; from ofa import checkpoint; checkpoint.load({str(tmp_path)!r})"
+    code += "; print('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
