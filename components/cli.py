@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-import yaml
 from typer.core import TyperGroup
 
 from ofa.errors import OFAError
 
 
-class _Guarded(TyperGroup):
+class Guarded(TyperGroup):
     """Shows the problems that a user can solve as one line on standard error and exits with code 1.
 
     Anything else is a defect of the program and keeps its traceback.
@@ -38,11 +37,11 @@ class Commands(typer.Typer):
     `name` is the word on the command line and `help` the text that `--help` shows, in Markdown.
     """
 
-    def __init__(self, name: str, help: str, **settings):
+    def __init__(self, name: str, help: str, cls: type[Guarded] = Guarded, **settings):
         super().__init__(
             name=name,
             help=help,
-            cls=_Guarded,
+            cls=cls,
             no_args_is_help=True,
             rich_markup_mode="markdown",
             pretty_exceptions_enable=False,
@@ -57,6 +56,8 @@ def key_values(options: Sequence[str] | None) -> dict[str, Any]:
     Raises:
         OFAError: an option has another form.
     """
+    import yaml
+
     found = {}
     for option in options or ():
         key, mark, value = option.partition("=")

@@ -2,7 +2,9 @@
 
 import os
 
-from components.cli import Commands
+import typer
+
+from components.cli import Commands, Guarded
 from components.deploy import cli as deploy
 from components.evaluate.cli import app as evaluate
 from components.preprocess.cli import app as data
@@ -18,10 +20,36 @@ from pipelines.commands.summary import summary
 # library reads this once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+MAP = (
+    "data",
+    "train",
+    "evaluate",
+    "generate",
+    "gate",
+    "bundle",
+    "promote",
+    "rollback",
+    "serve",
+    "pipeline",
+    "checkpoint",
+    "summary",
+    "profile",
+    "code",
+)
+"""The commands in the order in which `ofa --help` shows them: the way from data to a service, then the rest."""
+
+
+class _Program(Guarded):
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        return list(MAP)
+
+
 app = Commands(
     "ofa",
     "OFA: one model that captions, answers, points and more - from raw data to a served champion.\n\n"
-    "`make repro` runs everything on the built-in data; `params.yaml` holds the settings; `docs/` tells more.",
+    "`make repro` runs everything on the built-in data; `params.yaml` holds the settings; `docs/` tells more.\n\n"
+    "Example: `ofa generate pictures/ --task caption --out captions.jsonl`",
+    cls=_Program,
 )
 
 app.add_typer(data)
@@ -29,17 +57,9 @@ app.add_typer(train)
 app.add_typer(evaluate)
 app.add_typer(checkpoint)
 app.add_typer(pipeline)
-for command in (
-    generate,
-    deploy.gate,
-    deploy.bundle,
-    deploy.promote,
-    deploy.rollback,
-    deploy.serve,
-    summary,
-    profile,
-    code,
-):
+for command in (generate, deploy.gate, deploy.bundle, deploy.promote, deploy.rollback, deploy.serve):
+    app.command()(command)
+for command in (summary, profile, code):
     app.command()(command)
 
 

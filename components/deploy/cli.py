@@ -7,13 +7,11 @@ from typing import Annotated
 import typer
 
 from components.cli import Commands
-from components.deploy.decision import EXIT_CODES, UNDECIDED
 from ofa.errors import OFAError
 
 app = Commands("deploy", "Release: decide, bundle, promote, roll back.")
 
 REGISTRY = "sqlite:///mlflow.db"
-_OPEN = EXIT_CODES[UNDECIDED]
 
 Evaluations = Annotated[str, typer.Option(help="Folder with an evaluation folder a task.")]
 Store = Annotated[str, typer.Option(help="MLflow tracking address of the model registry.")]
@@ -139,8 +137,10 @@ def serve(
 @contextmanager
 def _open_on_error(*errors: type[OFAError]) -> Iterator[None]:
     """Exit with the code for "could not decide" after these errors."""
+    from components.deploy.decision import EXIT_CODES, UNDECIDED
+
     try:
         yield
     except errors as error:
         typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(_OPEN) from None
+        raise typer.Exit(EXIT_CODES[UNDECIDED]) from None

@@ -6,7 +6,11 @@ import typer
 
 from components.cli import Commands, key_values
 
-app = Commands("evaluate", "Evaluate: score a network, compare two, write a report.", invoke_without_command=True)
+app = Commands(
+    "evaluate",
+    "Evaluate: score a network, compare two, write a report.\n\nExample: `ofa evaluate run caption --split test`",
+    invoke_without_command=True,
+)
 
 Params = Annotated[str, typer.Option(help="File with the settings; options on the command line go before it.")]
 
@@ -18,10 +22,6 @@ def group(
         tuple[str, str] | None, typer.Option(help="Two evaluation folders: short for `ofa evaluate compare A B`.")
     ] = None,
 ) -> None:
-    """Evaluate: score a network, compare two, write a report.
-
-    Example: `ofa evaluate run caption --split test`
-    """
     if compare is not None and context.invoked_subcommand is None:
         compare_two(*compare)
 

@@ -11,7 +11,11 @@ import typer
 
 from components.cli import Commands
 
-app = Commands("data", "Get raw data, validate them, build tables; look at tables and take them apart.")
+app = Commands(
+    "data",
+    "Get raw data, validate them, build tables; look at tables and take them apart.\n\n"
+    "Example: `ofa data fetch && ofa data validate && ofa data build`",
+)
 
 PARAMS = "params.yaml"
 Raw = Annotated[str, typer.Option(help="Folder of raw data, as `ofa data fetch` makes it.")]

@@ -6,7 +6,11 @@ import typer
 
 from components.cli import Commands
 
-app = Commands("train", "Train: the stem, pretraining, and finetuning for one task.")
+app = Commands(
+    "train",
+    "Train: the stem, pretraining, and finetuning for one task. A run that was stopped goes on.\n\n"
+    "Example: `ofa train finetune caption --init models/pretrain`",
+)
 
 Tables = Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")]
 Params = Annotated[str, typer.Option(help="File with the settings.")]

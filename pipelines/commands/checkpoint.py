@@ -6,7 +6,10 @@ import typer
 
 from components.cli import Commands
 
-app = Commands("checkpoint", "Checkpoints: inspect, compare and convert them.")
+app = Commands(
+    "checkpoint",
+    "Checkpoints: inspect, compare and convert them.\n\nExample: `ofa checkpoint inspect models/caption`",
+)
 
 Network = Annotated[str, typer.Argument(help="A folder of ours, a .pt file of the original, or a Hugging Face folder.")]
 

@@ -6,7 +6,10 @@ import typer
 
 from components.cli import Commands
 
-app = Commands("pipeline", "Pipelines: compile them for a cluster, run them here.")
+app = Commands(
+    "pipeline",
+    "Pipelines: compile them for a cluster, run them here.\n\nExample: `ofa pipeline run --profile smoke`",
+)
 
 Params = Annotated[str, typer.Option(help="File with the settings.")]
 Profile = Annotated[str, typer.Option(help="Profile of params/ whose values go before those of the file.")]
