@@ -8,7 +8,9 @@ import torch
 
 from components.tables import open_table
 from components.train.run import deliver, fit
+from components.train.samples import SHOWN, Samples
 from components.train.settings import finetune_section, train_config
+from components.train.tracking import log_samples
 from ofa import checkpoint
 from ofa.data import Table
 from ofa.data.batch import collate
@@ -54,9 +56,10 @@ def finetune(
         table = Pictures(table)
         objective = SelfCritical(task, CiderD.from_corpus(table.references()).score)
     config = train_config(params, settings, f"finetune.{name}", len(table))
-    validate = None
+    validate, samples = None, Samples(log_samples)
     if settings.validation_rows:
-        validate = validation(task, open_table(tables, task, "val", settings.table), settings.validation_rows)
+        valid_table = open_table(tables, task, "val", settings.table)
+        validate = validation(task, valid_table, settings.validation_rows, samples)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # of prompts and adapters, which `init` lacks: a run that goes on starts alike
         net = checkpoint.load(init, **settings.model)
@@ -72,13 +75,14 @@ def finetune(
         max_bad_rows=settings.max_bad_rows,
         validate=validate,
         objective=objective,
+        callbacks=[samples],
     )
     card = {"Training": {"stage": name, "steps": result.steps}, "Validation": result.metrics}
     deliver(net, out or f"models/{name}", {task.name: task}, card)
     return result
 
 
-def validation(task: Task, table: Table, rows: int) -> Callable[[OFAModel], Mapping[str, float]]:
+def validation(task: Task, table: Table, rows: int, samples: Samples) -> Callable[[OFAModel], Mapping[str, float]]:
     """A function that measures a network on rows drawn once from a table, with greedy search; ranks share the work."""
     order = list(range(len(table)))
     random.Random(0).shuffle(order)
@@ -96,6 +100,8 @@ def validation(task: Task, table: Table, rows: int) -> Callable[[OFAModel], Mapp
             with torch.inference_mode():
                 predictions = task.predict(net, batch.to(device), search)
             found += zip(predictions, batch.references, strict=True)
+        if world.is_main:
+            samples.keep([table[number] for number in own[:SHOWN]], *zip(*found[:SHOWN], strict=True))
         predictions, references = zip(*world.from_all(found), strict=True)
         return task.score(predictions, references)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from components.code import STEPS
 from components.lineage import git_commit, table_hash
+from components.train.curves import plot_curves
 from components.train.tracking import tracking
 from ofa.checkpoint import save_folder
 from ofa.data import Table
@@ -20,7 +21,7 @@ from ofa.tasks import Task
 from ofa.tasks.store import save_tasks
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
-from ofa.train.loop import TrainResult, Validate, train
+from ofa.train.loop import Callback, TrainResult, Validate, train
 from ofa.train.losses import Objective
 
 
@@ -42,7 +43,7 @@ def running(
     Raises:
         OFAError: another process trains in `work`.
     """
-    world = World.connect(config.device)
+    world = World.connect(config.device, config.timeout)
     hashes = {name: table_hash(table.paths) for name, table in tables.items()} if world.is_main else {}
     identity = {
         "stage": stage,
@@ -50,13 +51,15 @@ def running(
         "settings": _plain(settings),
         "code": STEPS[step].hash(*(type(task).__module__ for task in tasks)),
     }
-    common = {"world": world, "identity": identity, "restart": True}
+    common = {"world": world, "identity": identity, "restart": True, "callbacks": []}
     if not world.is_main:
         yield common
         return
     logged = {"train": config, **settings, "git_commit": git_commit() or "unknown"}
     with _alone(Path(work)), tracking(stage, logged, Path(work)) as tracker:
         yield common | {"callbacks": [tracker]}
+        if curves := plot_curves(work, stage):
+            tracker.file(curves)
 
 
 def fit(
@@ -72,6 +75,7 @@ def fit(
     max_bad_rows: int = 0,
     validate: Validate | None = None,
     objective: Objective | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
     """Train on a mixture of tables, or go on where an interrupted run in `work` stopped; `step` as in `running`."""
     groups = len({source.group for source in sources})
@@ -89,6 +93,7 @@ def fit(
             max_bad_rows=max_bad_rows,
             pin=world.device.type == "cuda",
         )
+        common["callbacks"] += callbacks
         return train(net, stream, config, work, validate=validate, objective=objective, **common)
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Image
+
 from ofa.data.files import atomic_write
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -28,6 +30,19 @@ class Tracker:
         named = {name.replace("@", "_at_"): value for name, value in metrics.items()}
         mlflow.log_metrics(named, step=step, run_id=self.run_id, synchronous=False)
 
+    def file(self, path: Path) -> None:
+        """Keep a file with the run."""
+        import mlflow
+
+        mlflow.log_artifact(str(path), run_id=self.run_id)
+
+
+def log_samples(sheet: Image, step: int) -> None:
+    """Keep a picture with the run that is open, beside those of other steps."""
+    import mlflow
+
+    mlflow.log_image(sheet, key="samples", step=step)
+
 
 @contextmanager
 def tracking(stage: str, settings: Mapping[str, Any], folder: Path, uri: str | None = None) -> Iterator[Tracker]:
@@ -35,7 +50,7 @@ def tracking(stage: str, settings: Mapping[str, Any], folder: Path, uri: str | N
 
     The store is `uri`, else the environment's MLFLOW_TRACKING_URI, else a database file in the working directory.
     Where a platform has opened a run already (MLFLOW_RUN_ID), the stage becomes its child. The run ends as FINISHED,
-    as FAILED after an error, and as KILLED when it was asked to stop.
+    as FAILED after an error, and as KILLED when it was asked to stop. The machine's load is logged beside the metrics.
     """
     import mlflow
 
@@ -44,7 +59,12 @@ def tracking(stage: str, settings: Mapping[str, Any], folder: Path, uri: str | N
     mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT))
     marker = folder / RUN_FILE
     known = marker.read_text(encoding="utf-8").strip() if marker.exists() else None
-    run = mlflow.start_run(run_id=known, run_name=None if known else stage, parent_run_id=None if known else parent)
+    run = mlflow.start_run(
+        run_id=known,
+        run_name=None if known else stage,
+        parent_run_id=None if known else parent,
+        log_system_metrics=True,
+    )
     status = "KILLED"
     try:
         if not known:

@@ -94,6 +94,9 @@ class TrainConfig:
     """Compute the transformer layers' activations again in the backward pass instead of keeping them."""
     compile: bool = False
     """Compile the network with `torch.compile`: slower to start, faster to run; needs a C++ compiler on a CPU."""
+    timeout: float = 1800.0
+    """Seconds that a step waits for its batch, and a rank for the others, before the run stops and says who is
+    late."""
     log_every: int = 10
     """Steps between two records of the history."""
     checkpoint_every: int = 500
@@ -117,8 +120,9 @@ class TrainConfig:
         for name in ("end_lr", "weight_decay", "clip_norm", "drop_worst_after", "rdrop_alpha", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.lr <= 0:
-            raise ValueError(f"lr must be positive, got {self.lr}")
+        for name in ("lr", "timeout"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if self.encouraging_log_end is not None and not 0 < self.encouraging_log_end <= 1:
             raise ValueError(f"encouraging_log_end must be in (0, 1], got {self.encouraging_log_end}")
         if self.warmup_steps is not None and not 0 <= self.warmup_steps <= self.steps:
@@ -134,8 +138,8 @@ class TrainConfig:
 
 BOOKKEEPING = frozenset(
     (
-        "device", "parallel", "activation_checkpointing", "compile", "log_every", "checkpoint_every", "keep",
-        "validate_every", "best_metric", "patience",
+        "device", "parallel", "activation_checkpointing", "compile", "timeout", "log_every", "checkpoint_every",
+        "keep", "validate_every", "best_metric", "patience",
     )
 )  # fmt: skip
 """Fields that do not decide the weights of a step, so that a run may be resumed with others."""

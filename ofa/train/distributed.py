@@ -5,9 +5,10 @@ there is one process and no collective is ever called.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from ofa.errors import OFAError
 
 _NOTHING = object()
+_control: dist.ProcessGroup | None = None
+"""The group in which ranks meet, apart from the tensors on their devices."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,11 @@ class World:
     """Number of processes."""
     device: torch.device
     """Where this process computes."""
+    timeout: float = field(default=1800.0, compare=False)
+    """Seconds that a rank waits for the others."""
 
     @classmethod
-    def connect(cls, device: str = "auto", timeout: float = 600.0) -> "World":
+    def connect(cls, device: str = "auto", timeout: float = 1800.0) -> "World":
         """Join the other processes of the run (NCCL on GPUs, gloo on CPUs); may be called again.
 
         Args:
@@ -47,6 +52,7 @@ class World:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise OFAError("device: cuda is asked for, but torch finds no GPU; use 'cpu' or 'auto'")
+        global _control
         size = int(os.environ.get("WORLD_SIZE", "1"))
         place = (
             torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device)
@@ -59,7 +65,8 @@ class World:
                 timeout=timedelta(seconds=timeout),
                 device_id=place if device == "cuda" else None,
             )
-        return cls(int(os.environ.get("RANK", "0")), size, place)
+            _control = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
+        return cls(int(os.environ.get("RANK", "0")), size, place, timeout)
 
     def disconnect(self) -> None:
         """Leave the group of processes."""
@@ -78,12 +85,33 @@ class World:
             dist.all_reduce(values)
         return values
 
+    def meet(self, values: list[float], where: str) -> list[float]:
+        """The sums of a few numbers over all ranks, which are known to be alive then; `where` is for the error.
+
+        Raises:
+            OFAError: a rank does not come in time.
+        """
+        if self.size == 1:
+            return values
+        try:
+            dist.monitored_barrier(_control, timedelta(seconds=self.timeout), wait_all_ranks=True)
+        except RuntimeError as error:
+            late = re.search(r"Ranks? ([\d, ]+) failed to pass", str(error))
+            who = f"rank {late[1]} did not come" if late else "rank 0 stopped or did not answer (see its log)"
+            raise OFAError(
+                f"{where}: {who} within {self.timeout:g} s: it is stalled or gone. Look at its log and machine, and "
+                "start again to go on after the last checkpoint"
+            ) from error
+        totals = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(totals, group=_control)
+        return totals.tolist()
+
     def from_main(self, value: Any) -> Any:
         """Rank 0's `value` on every rank (a small Python object)."""
         if self.size == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, device=self.device)
+        dist.broadcast_object_list(box, src=0, group=_control)
         return box[0]
 
     def from_all(self, values: list) -> list:
@@ -91,7 +119,7 @@ class World:
         if self.size == 1:
             return values
         parts: list[list] = [[] for _ in range(self.size)]
-        dist.all_gather_object(parts, values)
+        dist.all_gather_object(parts, values, group=_control)
         return [value for turn in zip_longest(*parts, fillvalue=_NOTHING) for value in turn if value is not _NOTHING]
 
     def copy_from_main(self, tensors: Iterable[Tensor]) -> None:

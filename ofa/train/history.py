@@ -2,6 +2,8 @@
 
 import csv
 import math
+import resource
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -102,7 +104,14 @@ class Window:
             "samples_per_second": samples / seconds,
             "tokens_per_second": tokens / seconds,
         }
-        if self.world.device.type == "cuda":
-            values["memory_gib"] = torch.cuda.max_memory_allocated(self.world.device) / 2**30
+        values["memory_gib"] = _most_memory(self.world.device)
         self.start()
         return values
+
+
+def _most_memory(device: torch.device) -> float:
+    """The most memory (GiB) that this process has used so far: the GPU's, or without one the main memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**30 if sys.platform == "darwin" else most / 2**20

@@ -18,6 +18,7 @@ from torch import nn
 
 from ofa.errors import OFAError
 from ofa.progress import bar
+from ofa.train.batches import Batches
 from ofa.train.checkpoints import Checkpoints
 from ofa.train.compact import CompactVocabulary
 from ofa.train.config import TrainConfig
@@ -27,7 +28,7 @@ from ofa.train.history import History, Window
 from ofa.train.layers import memory_and_speed
 from ofa.train.losses import Objective, SequenceLoss, TokenLoss
 from ofa.train.optimizer import AdamW, freeze
-from ofa.train.preemption import Preempted, StopRequest, shielded
+from ofa.train.preemption import Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
 from ofa.train.sharding import gathered, overwrite, shard_root, sharded_copy, whole
@@ -109,10 +110,10 @@ def train(
 
     Raises:
         OFAError: a checkpoint of another run is in the way; too many steps in a row are not finite; the batch does
-            not divide among the ranks.
+            not divide among the ranks; the data loader or a rank is stalled.
         Preempted: SIGTERM or Ctrl-C came; a checkpoint was written.
     """
-    world = world or World.connect(config.device)
+    world = world or World.connect(config.device, config.timeout)
     if config.batch_size % (config.accumulate * world.size):
         raise OFAError(
             f"batch_size {config.batch_size} does not divide into {config.accumulate} parts on each of {world.size} "
@@ -193,11 +194,11 @@ class _Trainer:
         return self._deliver()
 
     def _train(self, stop: StopRequest) -> None:
-        batches = shielded(iter(self.stream))
+        batches = Batches(self.stream, self.config.timeout)
         self.window.start()
         with bar(self.config.steps, "train", "step", self.step) if self.world.is_main else nullcontext() as progress:
             while self.step < self.config.steps and not self.state["stopped_early"]:
-                parts = [self._prepare(next(batches), i) for i in range(self.config.accumulate)]
+                parts = [self._prepare(batches.take(self._where()), i) for i in range(self.config.accumulate)]
                 sizes, signum = self._agree(parts, stop)
                 if signum:
                     self._leave(signum)
@@ -218,6 +219,9 @@ class _Trainer:
         with self.autocast:
             return self.objective.prepare(self.net, batch.to(self.world.device, non_blocking=True))
 
+    def _where(self) -> str:
+        return f"step {self.step + 1}" + (f", rank {self.world.rank}" if self.world.size > 1 else "")
+
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
 
@@ -229,7 +233,7 @@ class _Trainer:
         sizes = [0.0] * groups
         for i, part in enumerate(parts):
             sizes[i % groups] += self.objective.size(part, self.step)
-        totals = self.world.sum(torch.tensor([*sizes, asked], dtype=torch.float64)).tolist()
+        totals = self.world.meet([*sizes, asked], self._where())
         signum = asked or (signal.SIGTERM if totals[-1] else 0)
         return [max(totals[i % groups], 1.0) for i in range(len(parts))], signum
 
@@ -263,12 +267,16 @@ class _Trainer:
             self.ema.update()
 
     def _skip(self, parts: list[BatchLike]) -> None:
+        finite = math.isfinite(self.window.step_sums[0].item())
         self.window.drop_step()
         self.state["skipped"] += 1
         self.state["nonfinite_in_a_row"] += 1
-        ids = [name for part in parts for name in part.ids]
+        own = [name for part in parts for name in part.ids]
+        # Those of the ranks whose loss is not finite; all of them where only the gradient is not.
+        ids = self.world.from_all([] if finite else own) or self.world.from_all(own)
         shown = ", ".join(ids[:20]) + (", ..." if len(ids) > 20 else "")
-        logger.warning("step %d skipped: loss or gradient is not finite (samples %s)", self.step, shown)
+        if self.world.is_main:
+            logger.warning("step %d skipped: loss or gradient is not finite (samples %s)", self.step, shown)
         if self.state["nonfinite_in_a_row"] >= self.config.max_nonfinite:
             raise OFAError(
                 f"{self.config.max_nonfinite} steps in a row, the last of them {self.step}, had a loss or gradient "
@@ -283,12 +291,8 @@ class _Trainer:
         if self.world.is_main:
             self.history.add(self.step, values)
             self._tell(values)
-            progress.set_postfix_str(
-                "loss {loss:.3f}, {samples_per_second:.0f} samples/s, {tokens_per_second:.0f} tokens/s".format(
-                    **values
-                ),
-                refresh=False,
-            )
+            shown = "loss {loss:.3f}, {samples_per_second:.0f} samples/s, {tokens_per_second:.0f} tokens/s, "
+            progress.set_postfix_str((shown + "{memory_gib:.1f} GiB").format(**values), refresh=False)
 
     def _tell(self, values: Mapping[str, float]) -> None:
         for callback in self.callbacks:

@@ -2,9 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -45,17 +43,3 @@ class StopRequest:
         if self.signum == signal.SIGINT == signum:
             raise KeyboardInterrupt
         self.signum = signum
-
-
-def shielded(batches: Iterator[Any]) -> Iterator[Any]:
-    """The same batches, whose worker processes, forked for the first of them, never see a request to stop.
-
-    Such signals often go to a whole process group; a loader that loses its workers would end the run in mid-step.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        first = next(batches)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    yield first
-    yield from batches

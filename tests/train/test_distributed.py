@@ -5,13 +5,17 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -102,6 +106,11 @@ def test_two_processes_follow_the_curve_of_one(one, two):
     check_same(two, one)
 
 
+def test_four_processes_follow_the_curve_of_one(tmp_path, one):
+    train_on(4, tmp_path)
+    check_same(tmp_path, one)
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_sharded_training_follows_the_curve_of_one(tmp_path, one, ranks):
     train_on(ranks, tmp_path, parallel="fsdp", accumulate=2, activation_checkpointing=True)
@@ -137,30 +146,91 @@ def test_two_processes_stop_together_on_sigterm_to_the_launcher_and_go_on_exactl
 
 @dataclass(frozen=True)
 class OneIsAsked(World):
-    """A single rank gets SIGTERM right after it added something up with the others."""
+    """A single rank gets SIGTERM right after it exchanged something with the others."""
 
     asked: ClassVar[int]
-    when: ClassVar[int]
-    sums: ClassVar[Iterator[int]]
+    when: ClassVar[tuple[str, int]]
+    """Name of the exchange, and how many of the name come before."""
+    counts: ClassVar[Counter]
+
+    def meet(self, *arguments):
+        return self._signaled("meet", super().meet(*arguments))
 
     def sum(self, values):
-        total = super().sum(values)
-        if self.rank == self.asked and next(self.sums) == self.when:
+        return self._signaled("sum", super().sum(values))
+
+    def _signaled(self, exchange: str, result):
+        if self.rank == self.asked and (exchange, self.counts[exchange]) == self.when:
             signal.raise_signal(signal.SIGTERM)
-        return total
+        self.counts[exchange] += 1
+        return result
 
 
 @pytest.mark.parametrize("asked", [0, 1])
-@pytest.mark.parametrize(("when", "last"), [("recorded", 6), ("agreed", 7)])
+@pytest.mark.parametrize(("when", "last"), [(("sum", 5), 6), (("meet", 6), 7)], ids=["recorded", "agreed"])
 def test_both_stop_after_the_same_step_when_one_is_asked_to(tmp_path, two, monkeypatch, asked, when, last):
-    # A step adds up twice: first what the ranks agree on, stop requests among it, then what is recorded. A request
+    # A step begins with what the ranks agree on, stop requests among it, and ends with what is recorded. A request
     # that comes after they agreed must wait for the next step, or one would leave and the other go on without it.
-    sums = {"recorded": 2 * 6 - 1, "agreed": 2 * 6}
-    for name, value in {"asked": asked, "when": sums[when], "sums": itertools.count()}.items():
+    for name, value in {"asked": asked, "when": when, "counts": Counter()}.items():
         monkeypatch.setattr(OneIsAsked, name, value, raising=False)
     train_on(2, tmp_path, OneIsAsked, exitcode=143)
     assert column(tmp_path, "step")[-1] == last
     check_goes_on_exactly(tmp_path, two)
+
+
+@dataclass(frozen=True)
+class OneIsStalled(World):
+    """Rank 1 does not come to the fourth step, until a file tells it to end; the others wait for a second."""
+
+    release: ClassVar[Path]
+    steps: ClassVar[Iterator[int]]
+
+    def meet(self, *arguments):
+        if next(self.steps) < 3:
+            return super().meet(*arguments)
+        if self.rank == 1:
+            while not self.release.exists():
+                time.sleep(0.01)
+            os._exit(0)
+        return World(self.rank, self.size, self.device, timeout=1).meet(*arguments)
+
+
+def test_a_stalled_rank_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(OneIsStalled, "release", tmp_path / "message", raising=False)
+    monkeypatch.setattr(OneIsStalled, "steps", itertools.count(), raising=False)
+
+    def run() -> None:
+        with pytest.raises(OFAError) as raised:
+            toy.main(str(tmp_path), *words(), world=OneIsStalled.connect("cpu", timeout=60))
+        (tmp_path / "message").write_text(str(raised.value))
+
+    fork(2, run)
+    message = (tmp_path / "message").read_text()
+    assert message.startswith("step 4, rank 0: rank 1 did not come within 1 s: it is stalled or gone")
+
+
+class Poisoned(toy.Task):
+    """The loss of one row is not a number."""
+
+    def sample(self, row, train, rng):
+        sample = super().sample(row, train, rng)
+        return replace(sample, confidence=float("nan")) if row["id"] == 20 else sample
+
+
+def test_the_samples_of_the_rank_whose_loss_is_not_finite_are_named(tmp_path):
+    config = toy.settings(steps=20, max_nonfinite=1)
+
+    def run() -> None:
+        world = World.connect("cpu", timeout=60)
+        with pytest.raises(OFAError) as raised:
+            train(toy.network(), toy.stream(config, world, Poisoned()), config, tmp_path, world=world)
+        (tmp_path / f"message{world.rank}").write_text(str(raised.value))
+
+    fork(2, run)
+    message, other = ((tmp_path / f"message{rank}").read_text() for rank in (0, 1))
+    assert message == other
+    named = re.search("samples of the last: (.*). Lower lr", message)[1].split(", ")
+    assert "row20" in named and len(named) == 4, "half of the batch is the other rank's"
 
 
 def test_a_batch_that_does_not_divide_is_an_error(tmp_path):

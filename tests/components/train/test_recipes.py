@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mlflow
 import pytest
 import torch
 import yaml
@@ -211,5 +212,9 @@ def test_a_recipe_starts_by_its_name(workplace, small_tables, start):
     assert done.exit_code == 0, done.output
     assert "models/refcoco_base: 2 steps" in done.output
     assert checkpoint.load_folder("models/refcoco_base")[0].encoder_drop_path == 0.1
+    kept, run = mlflow.MlflowClient(), (workplace / "runs" / "refcoco_base" / "mlflow_run_id").read_text()
+    assert [file.path for file in kept.list_artifacts(run)] == ["curves.png", "images"]
+    sheets = {file.path.split("%")[2] for file in kept.list_artifacts(run, "images")}
+    assert sheets == {"1", "2"}
     wrong = CliRunner().invoke(app, [*command[:2], "--recipe", "refcoco_bas"])
     assert wrong.exit_code == 1 and "did you mean 'refcoco_base'" in wrong.stderr
