@@ -45,12 +45,15 @@ class Step:
 
 
 _TRACKED = (
+    "components.train.curves",
+    "components.train.samples",
     "components.train.tracking",
+    "ofa.train.batches",
     "ofa.train.checkpoints",
     "ofa.train.history",
     "ofa.train.preemption",
 )
-"""They keep, follow and interrupt a training."""
+"""They keep, show, follow and interrupt a training."""
 
 _VALIDATION = ("ofa.generate", "ofa.metrics")
 """They measure a network while it trains. Finetuning may choose the best step by that, or learn by reward."""

@@ -32,6 +32,7 @@ from ofa.train.preemption import Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
 from ofa.train.sharding import gathered, overwrite, shard_root, sharded_copy, whole
+from ofa.train.statistics import BatchStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -244,7 +245,7 @@ class _Trainer:
         """One step: forward and backward of every part, then one update, unless something is not finite."""
         config = self.config
         self.module.train()
-        statistics = _BatchStatistics(self.net)
+        statistics = BatchStatistics(self.net)
         self.optimizer.zero_grad()
         for i, (part, size) in enumerate(zip(parts, sizes, strict=True)):
             seed_everything(config.seed, self.step, self.world.rank, i)
@@ -301,7 +302,7 @@ class _Trainer:
     def _validate(self) -> None:
         """Measure the network as it would be delivered, and keep it when it is the best so far."""
         state, config = self.state, self.config
-        self.world.copy_from_main(_BatchStatistics(self.net).tensors)
+        self.world.copy_from_main(BatchStatistics(self.net).tensors)
         with self.ema.applied() if self.ema else nullcontext():
             measured = self._as_given().eval()
             metrics = self.world.from_main({name: float(value) for name, value in self.validate(measured).items()})
@@ -401,16 +402,3 @@ class _Trainer:
             skipped=state["skipped"],
             stopped_early=state["stopped_early"],
         )
-
-
-class _BatchStatistics:
-    """The running statistics of batch norm, which a forward pass changes, as they are now."""
-
-    def __init__(self, net: nn.Module):
-        names = ("running_mean", "running_var", "num_batches_tracked")
-        self.tensors = [buffer for name, buffer in net.named_buffers() if name.endswith(names)]
-        self.values = [b.clone() for b in self.tensors]
-
-    def restore(self) -> None:
-        for tensor, value in zip(self.tensors, self.values, strict=True):
-            tensor.copy_(value)

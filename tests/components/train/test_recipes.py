@@ -115,7 +115,8 @@ def test_the_recipes_of_pretraining_have_the_original_values(size):
     config = train_config(path, settings, "pretrain", rows=12_000)
     assert config.steps == 50 * 1000
     assert (config.lr, config.warmup_ratio, config.clip_norm, config.label_smoothing) == (1e-4, 0.01, 5.0, 0.0)
-    assert settings.tasks.vision_language.patch_image_size == 384
+    pictures = settings.tasks.vision_language
+    assert (pictures.patch_image_size, pictures.sample_patch_num, pictures.max_image_size) == (384, 196, 512)
     assert settings.tasks.weights == {"vision_language": 8, "text": 2, "image": 1, "detection": 1}
 
 
