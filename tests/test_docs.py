@@ -18,7 +18,7 @@ def commands(root) -> list[str]:
         lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
         lines += re.findall(r"`(ofa [^`\n]+)`", text)
         for part in (part.strip() for line in lines for part in line.split("&&")):
-            if match := re.match(r"(?:ofa|torchrun .*-m pipelines\.cli) (.*)", part):
+            if match := re.match(r"(?:\$ )?(?:ofa|torchrun .*-m pipelines\.cli) (.*)", part):
                 found.append(re.split(r"\s[#|]", match[1])[0].strip())
     return sorted(set(found))
 
