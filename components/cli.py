@@ -1,8 +1,10 @@
 """What every group of commands shares: help in one style, errors for people, and options of the form KEY=VALUE."""
 
 import errno
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import typer
@@ -19,7 +21,8 @@ class Guarded(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with _told() if ctx.parent is None else nullcontext():
+                return super().invoke(ctx)
         except OFAError as error:
             message = " ".join(str(error).split())
         except OSError as error:
@@ -29,6 +32,21 @@ class Guarded(TyperGroup):
             message = f"{os.strerror(error.errno)}{place}; {_SOLVABLE[error.errno]}"
         typer.echo(f"error: {message}", err=True)
         raise typer.Exit(1)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Show on standard error what the library logs: which checkpoint it loaded and how it was adapted, for example."""
+    handler, logger = logging.StreamHandler(), logging.getLogger("ofa")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+        logger.setLevel(level)
 
 
 class Commands(typer.Typer):

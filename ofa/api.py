@@ -15,7 +15,7 @@ from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import Prediction, Task, create
 from ofa.tasks.boxes import Box
-from ofa.tasks.store import save_tasks, saved_settings
+from ofa.tasks.store import save_tasks, saved_settings, vocabulary_settings
 
 Picture = str | PathLike | bytes | Image
 """A path, the bytes of a picture file, or a PIL image."""
@@ -31,7 +31,10 @@ class OFA:
     """
 
     def __init__(self, net: OFAModel, tasks: Mapping[str, Mapping[str, Any]] | None = None, device: str = "auto"):
-        """`tasks` maps task names to the settings that `net` was trained with; others get the original's settings."""
+        """`tasks` maps task names to the settings that `net` was trained with; others get the original's settings.
+
+        Tasks speak the language of the network's vocabulary unless their settings say otherwise.
+        """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
@@ -94,11 +97,21 @@ class OFA:
     def task(self, name: str) -> Task:
         """A task with the settings of this model."""
         if name not in self._tasks:
-            self._tasks[name] = create(name, self._settings.get(name))
+            defaults = vocabulary_settings(self.net.config.vocabulary_size)
+            self._tasks[name] = create(name, defaults | self._settings.get(name, {}))
         return self._tasks[name]
 
     def predict(self, task: Task, rows: Iterable[Mapping[str, Any]], beam: int | None = None) -> list[Prediction]:
-        """Predictions of `task` for table rows, in one batch; truth columns may be missing."""
+        """Predictions of `task` for table rows, in one batch; truth columns may be missing.
+
+        Raises:
+            OFAError: a row cannot be used, or the task speaks a language whose vocabulary the network does not have.
+        """
+        if task.tokenizer.size > self.net.config.vocabulary_size:
+            raise OFAError(
+                f"task '{task.name}' is in {task.settings.language}, whose vocabulary has {task.tokenizer.size} rows, "
+                f"and the network's {self.net.config.vocabulary_size}: set the task's language to the network's"
+            )
         rng = random.Random(0)
         samples = [task.sample({"uniq_id": str(i)} | dict(row), False, rng) for i, row in enumerate(rows)]
         if not samples:

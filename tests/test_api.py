@@ -7,8 +7,12 @@ import torch
 from PIL import Image
 
 from ofa import OFA
+from ofa.checkpoint import convert, save_fairseq
 from ofa.errors import OFAError
+from ofa.model import OFAConfig, OFAModel
+from ofa.tasks import create
 from ofa.tasks.boxes import Box
+from ofa.tasks.store import load_task
 
 SMALL = {"patch_image_size": 64}
 SETTINGS = {
@@ -62,6 +66,23 @@ def test_a_saved_model_answers_alike(model, tmp_path):
     ):
         assert name == other and torch.equal(value, loaded)
     assert again.ground(picture("red"), "red") == model.ground(picture("red"), "red")
+
+
+def test_a_chinese_network_is_asked_in_chinese(tmp_path):
+    small = dict(d_model=32, ffn_dim=32, encoder_layers=1, decoder_layers=1, resnet_blocks=(2, 2, 2), dropout=0.0)
+    config = OFAConfig.preset("tiny", vocabulary_size=30325, **small)
+    save_fairseq(tmp_path / "ofa_cn.pt", config, OFAModel(config).state_dict())
+    convert(tmp_path / "ofa_cn.pt", tmp_path / "folder", "folder")
+    for place in ("ofa_cn.pt", "folder"):
+        model = OFA.from_pretrained(tmp_path / place, device="cpu")
+        task = model.task("refcoco")
+        assert task.settings.language == "chinese" == load_task(tmp_path / place, "refcoco").settings.language
+        (box,) = model.ground(picture("red"), "红色的方块")
+        assert 0 <= box.x0 <= 90 and 0 <= box.y0 <= 60
+    with pytest.raises(
+        OFAError, match="'caption' is in english, whose vocabulary has 59457 rows, and the network's 30325"
+    ):
+        model.predict(create("caption"), [{"image": picture("red")}])
 
 
 def test_the_same_seed_gives_the_same_network():

@@ -21,7 +21,7 @@ from components.evaluate.record import PREDICTIONS, RECORD, Evaluation, find, lo
 from components.lineage import checkpoint_hash
 from ofa import checkpoint
 from ofa.checkpoint import save_folder
-from ofa.checkpoint.folder import CARD, CONFIG, WEIGHTS
+from ofa.checkpoint.folder import CARD, CONFIG, TOKENIZER, WEIGHTS
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 from ofa.settings import build
@@ -130,7 +130,7 @@ def _checkpoint(evaluation: Evaluation, places: Mapping[str, Path], out: Path) -
             f"{source}: the checkpoint changed after it was evaluated for {evaluation.task}; evaluate it again"
         )
     if (source / WEIGHTS).is_file():
-        for name in (CONFIG, WEIGHTS, CARD):
+        for name in (CONFIG, WEIGHTS, TOKENIZER, CARD):
             if (source / name).is_file():
                 _link(source / name, out / name)
     else:  # the original's or the port's: a release has our format

@@ -29,7 +29,7 @@ from ofa.generate import SearchConfig
 from ofa.progress import bar
 from ofa.settings import build
 from ofa.tasks import Prediction, Task
-from ofa.tasks.store import saved_settings
+from ofa.tasks.store import settings_of
 
 
 class Rows(Protocol):
@@ -64,7 +64,7 @@ class Job:
 
     def make_task(self) -> Task:
         """The task as the checkpoint was trained, with the job's changes."""
-        return tasks.create(self.task, saved_settings(self.checkpoint).get(self.task, {}) | dict(self.settings))
+        return tasks.create(self.task, settings_of(self.checkpoint, self.task) | dict(self.settings))
 
     def make_search(self, task: Task) -> SearchConfig:
         return build(SearchConfig, asdict(task.search) | dict(self.search), f"search of {self.task}")

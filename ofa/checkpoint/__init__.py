@@ -11,7 +11,7 @@ from ofa.checkpoint.fairseq import load_fairseq, save_fairseq
 from ofa.checkpoint.fit import restore
 from ofa.checkpoint.folder import load_folder, save_folder
 from ofa.checkpoint.huggingface import load_huggingface, save_huggingface
-from ofa.checkpoint.tools import convert, diff, inspect, read_any
+from ofa.checkpoint.tools import convert, diff, inspect, read_any, read_config
 from ofa.model import OFAModel
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "load_fairseq",
     "load_folder",
     "load_huggingface",
+    "read_config",
     "save_fairseq",
     "save_folder",
     "save_huggingface",

@@ -52,6 +52,13 @@ def load_fairseq(path: str | Path, ema: bool = False, **overrides: Any) -> tuple
     return config, state
 
 
+def load_config(path: str | Path, **overrides: Any) -> OFAConfig:
+    """The configuration alone of a checkpoint of the original code; see `load_fairseq`."""
+    checkpoint = read(path)
+    weights = stored_weights(checkpoint, False, path)
+    return config_from_args(model_arguments(checkpoint, path), weights, path, overrides)
+
+
 def stored_weights(checkpoint: Any, ema: bool, path: str | Path) -> dict[str, Tensor]:
     """The weights that a file holds, or their moving average, under the original's names."""
     weights = checkpoint.get("model") if isinstance(checkpoint, dict) else None

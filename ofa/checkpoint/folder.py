@@ -1,7 +1,9 @@
-"""Our own format: a folder with config.json, model.safetensors and a model card."""
+"""Our own format: a folder with config.json, model.safetensors, tokenizer.json and a model card."""
 
 import json
 import logging
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ from torch import Tensor
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
+from ofa.text import Tokenizer
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "ofa/1"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+TOKENIZER = "tokenizer.json"
+"""What the rows of the token matrix stand for, for other programs; absent where the vocabulary is of its own."""
 
 
 def save_folder(
@@ -35,9 +40,17 @@ def save_folder(
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with atomic_write(folder / WEIGHTS, "wb") as file:
         save_file(tensors, file.name, metadata={"format": "pt"})
+        # In the place of our file there is now one that nobody else may read and that may not be on the disk yet.
+        os.chmod(file.name, stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+        with open(file.name, "rb") as written:
+            os.fsync(written.fileno())
     with atomic_write(folder / CONFIG) as file:
         json.dump({"format": FORMAT} | config.to_dict(), file, indent=2)
         file.write("\n")
+    tokenizer = Tokenizer.of_size(config.vocabulary_size)
+    if tokenizer is not None:
+        with atomic_write(folder / TOKENIZER) as file:
+            file.write(tokenizer.to_json())
     with atomic_write(folder / CARD) as file:
         file.write(model_card(config, card or {}))
 
@@ -49,18 +62,33 @@ def load_folder(folder: str | Path, **overrides: Any) -> tuple[OFAConfig, dict[s
         OFAError: a file is missing or damaged, or the configuration has an unknown field.
     """
     folder = Path(folder)
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise OFAError(f"no network in {folder}: {name} is missing")
+    config = load_config(folder, **overrides)
+    if not (folder / WEIGHTS).is_file():
+        raise OFAError(f"no network in {folder}: {WEIGHTS} is missing")
     try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         state = load_file(folder / WEIGHTS)
-    except (json.JSONDecodeError, SafetensorError) as error:
-        raise OFAError(f"a file of the network in {folder} is damaged: {error}") from error
-    if values.pop("format", None) != FORMAT:
-        raise OFAError(f"{folder / CONFIG} is not of format '{FORMAT}'")
+    except SafetensorError as error:
+        raise OFAError(f"a file of the network in {folder} is damaged: {WEIGHTS}: {error}") from error
     logger.info("Loaded checkpoint %s", folder)
-    return OFAConfig.from_dict(values | overrides), state
+    return config, state
+
+
+def load_config(folder: str | Path, **overrides: Any) -> OFAConfig:
+    """The configuration alone of what `save_folder` wrote, with some fields changed.
+
+    Raises:
+        OFAError: the file is missing or damaged, or has an unknown field.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise OFAError(f"no network in {folder}: {CONFIG} is missing")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OFAError(f"a file of the network in {folder} is damaged: {CONFIG}: {error}") from error
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise OFAError(f"{path} is not of format '{FORMAT}'")
+    return OFAConfig.from_dict(values | overrides)
 
 
 def model_card(config: OFAConfig, card: dict[str, Any]) -> str:

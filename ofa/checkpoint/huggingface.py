@@ -95,23 +95,37 @@ def load_huggingface(folder: str | Path, **overrides: Any) -> tuple[OFAConfig, d
         OFAError: a file is missing or damaged, or the network is not OFA's.
     """
     folder = Path(folder)
+    config = load_config(folder, **overrides)
+    stored = read(folder / WEIGHTS)
+    if not isinstance(stored, dict) or not all(isinstance(tensor, Tensor) for tensor in stored.values()):
+        raise OFAError(f"{folder / WEIGHTS} is not a state dict: it must hold tensors by name")
+    state = convert({_from_port(name.removeprefix("model.")): tensor for name, tensor in stored.items()}, folder)
+    logger.info("Loaded checkpoint %s", folder)
+    return config, state
+
+
+def load_config(folder: str | Path, **overrides: Any) -> OFAConfig:
+    """The configuration alone of a network of the port, with some fields changed.
+
+    Raises:
+        OFAError: the file is missing or damaged, or the network is not OFA's.
+    """
+    path = Path(folder) / CONFIG
     try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
         raise OFAError(f"no network of the Hugging Face port in {folder}: {error}") from error
     for name, value in CONSTANTS.items():
         if values.get(name, value) != value:
-            raise OFAError(f"{folder / CONFIG}: {name} = {values[name]!r}, which OFA never uses")
+            raise OFAError(f"{path}: {name} = {values[name]!r}, which OFA never uses")
     if values.get("resnet_type") not in RESNETS:
-        raise OFAError(f"{folder / CONFIG}: unknown image stem {values.get('resnet_type')!r}")
+        raise OFAError(f"{path}: unknown image stem {values.get('resnet_type')!r}")
     fields = {ours: values[theirs] for ours, theirs in FIELDS.items() if theirs in values}
     fields["resnet_blocks"] = RESNETS[values["resnet_type"]]
     # The port's "normformer" is the layer norms of scale_attn and scale_fc; it always scales heads.
     fields["scale_attn"] = fields["scale_fc"] = values.get("normformer", True)
     fields["disable_entangle"] = not fields.get("entangle_position_embedding") or values.get("disable_entangle", False)
-    weights = {_from_port(name.removeprefix("model.")): tensor for name, tensor in read(folder / WEIGHTS).items()}
-    logger.info("Loaded checkpoint %s", folder)
-    return OFAConfig.from_dict(fields | overrides), convert(weights, folder)
+    return OFAConfig.from_dict(fields | overrides)
 
 
 def save_huggingface(folder: str | Path, config: OFAConfig, state: Mapping[str, Tensor]) -> None:

@@ -9,18 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ofa.checkpoint import fairseq as original
 from ofa.checkpoint import folder as own
 from ofa.checkpoint import huggingface as port
-from ofa.checkpoint.fairseq import load_fairseq, save_fairseq
 from ofa.checkpoint.fit import size_of
+from ofa.checkpoint.unpickle import read
 from ofa.errors import OFAError, nearest
 from ofa.model.config import OFAConfig
+from ofa.text import Tokenizer
 
 Weights = tuple[OFAConfig, dict[str, Tensor]]
 
 WRITERS: dict[str, Callable[[str | Path, OFAConfig, dict[str, Tensor]], None]] = {
     "folder": lambda path, config, state: own.save_folder(path, (config, state)),
-    "fairseq": save_fairseq,
+    "fairseq": original.save_fairseq,
     "huggingface": port.save_huggingface,
 }
 """Formats that can be written: ours, the original's and the Hugging Face port's."""
@@ -46,7 +48,7 @@ def kind_of(path: str | Path) -> str:
     if path.is_file():
         return "fairseq"
     if not path.exists():
-        raise OFAError(f"no checkpoint at {path}")
+        raise OFAError(f"no checkpoint at {path}: give a .pt file, or a folder with config.json and weights")
     if (path / port.WEIGHTS).is_file() and not (path / own.WEIGHTS).is_file():
         return "huggingface"
     return "folder"
@@ -54,22 +56,34 @@ def kind_of(path: str | Path) -> str:
 
 def read_any(path: str | Path, **overrides: Any) -> Weights:
     """Configuration and weights of a network in any known format."""
-    readers = {"folder": own.load_folder, "fairseq": load_fairseq, "huggingface": port.load_huggingface}
-    return readers[kind_of(path)](path, **overrides)
+    kind = kind_of(path)
+    if kind != "fairseq" and overrides.pop("ema", False):
+        raise OFAError(f"{path} holds no moving average beside its weights: load it without ema")
+    readers = {"folder": own.load_folder, "fairseq": original.load_fairseq, "huggingface": port.load_huggingface}
+    return readers[kind](path, **overrides)
+
+
+def read_config(path: str | Path) -> OFAConfig:
+    """The configuration alone of a network in any known format; its weights are not read."""
+    readers = {"folder": own.load_config, "fairseq": original.load_config, "huggingface": port.load_config}
+    return readers[kind_of(path)](path)
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
-    """What a network on disk is: format, size, number of parameters and bytes, types, configuration."""
+    """What a network on disk is: format, size, vocabulary, number of parameters and bytes, types, configuration."""
     config, state = read_any(path)
+    kind, tokenizer = kind_of(path), Tokenizer.of_size(config.vocabulary_size)
     files = [path] if Path(path).is_file() else [file for file in Path(path).iterdir() if file.is_file()]
     statistics = (".running_mean", ".running_var", ".num_batches_tracked")
     return {
-        "format": kind_of(path),
+        "format": kind,
         "size": size_of(state) or "of its own",
+        "vocabulary": tokenizer.name if tokenizer else "of its own",
         "parameters": sum(tensor.numel() for name, tensor in state.items() if not name.endswith(statistics)),
         "tensors": len(state),
         "types": dict(Counter(str(tensor.dtype).removeprefix("torch.") for tensor in state.values())),
         "bytes": sum(Path(file).stat().st_size for file in files),
+        "moving average": "yes" if kind == "fairseq" and original.moving_average(read(path)) else "no",
         "config": config.to_dict(),
     }
 
@@ -94,13 +108,13 @@ def diff(first: str | Path, second: str | Path) -> list[Difference]:
     return found
 
 
-def convert(source: str | Path, target: str | Path, to: str) -> None:
-    """Write a network in another format: folder, fairseq or huggingface.
+def convert(source: str | Path, target: str | Path, to: str, ema: bool = False) -> None:
+    """Write a network in another format: folder, fairseq or huggingface; with `ema` the moving average of its weights.
 
     Raises:
-        OFAError: the format is unknown, or cannot hold this network.
+        OFAError: the format is unknown, or cannot hold this network; there is no moving average.
     """
     if to not in WRITERS:
         raise OFAError(f"no format '{to}'{nearest(to, list(WRITERS))}; there are {', '.join(WRITERS)}")
-    config, state = read_any(source)
+    config, state = read_any(source, ema=ema)
     WRITERS[to](target, config, state)

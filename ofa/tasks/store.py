@@ -8,10 +8,13 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ofa.checkpoint import read_config
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 from ofa.tasks import Task, create
+from ofa.text import Tokenizer
 
 TASKS = "tasks.json"
 
@@ -23,13 +26,28 @@ def save_tasks(folder: str | Path, tasks: Mapping[str, Task]) -> None:
         file.write("\n")
 
 
-def load_task(folder: str | Path, name: str) -> Task:
-    """A task with the settings that the network in `folder` was trained with; the original's where it does not say.
+def load_task(path: str | Path, name: str) -> Task:
+    """A task with the settings that the network at `path` was trained with, see `settings_of`.
 
     Raises:
-        OFAError: no such task, or the file is damaged.
+        OFAError: no such task, or a file is missing or damaged.
     """
-    return create(name, saved_settings(folder).get(name))
+    return create(name, settings_of(path, name))
+
+
+def settings_of(path: str | Path, name: str) -> dict[str, Any]:
+    """The settings that the network at `path` was trained with for a task.
+
+    Where it does not say, as the original's files never do, the original's, in the language of the vocabulary.
+    """
+    saved = saved_settings(path).get(name)
+    return vocabulary_settings(read_config(path).vocabulary_size) if saved is None else saved
+
+
+def vocabulary_settings(rows: int) -> dict[str, Any]:
+    """What a vocabulary of this size says about the settings of every task."""
+    tokenizer = Tokenizer.of_size(rows)
+    return {} if tokenizer is None else {"language": tokenizer.name}
 
 
 def saved_settings(folder: str | Path) -> dict[str, dict]:

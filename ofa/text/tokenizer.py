@@ -1,5 +1,6 @@
 """Text <-> the model's vocabulary rows, exactly as in the original OFA."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,9 @@ CHINESE = Path(__file__).with_name("chinese.txt")
 
 FIRST_ROW = 4
 """The row of the first text symbol; `<s>`, `<pad>`, `</s>`, `<unk>` come before it."""
+
+NAMES = {59457: "english", 30325: "chinese"}
+"""The name of a vocabulary by its number of rows."""
 
 _MADE_UP = 3
 # Spaces beside these are WordPiece's, not the writer's: CJK punctuation, kana, ideographs, full-width forms.
@@ -87,8 +91,36 @@ class Tokenizer:
         backend.decoder = decoders.WordPiece(cleanup=True)
         return cls("zh", backend, len(rows))
 
+    @classmethod
+    def of_size(cls, rows: int) -> "Tokenizer | None":
+        """The vocabulary that has this many rows, as a network's token matrix has; None where neither has."""
+        return getattr(cls, NAMES[rows])() if rows in NAMES else None
+
+    @property
+    def name(self) -> str:
+        """ "english" or "chinese", as the settings of tasks say it."""
+        return NAMES[self.size]
+
     def __reduce__(self):
         return (Tokenizer.english if self.language == "en" else Tokenizer.chinese), ()
+
+    def to_json(self) -> str:
+        """The vocabulary as a file of the `tokenizers` library, for programs without this one.
+
+        `tokenizers.Tokenizer.from_str(...)` gives the same rows for every text, with `<s>` and `</s>` around them
+        unless it is asked for none, and knows the names of all rows.
+        """
+        content = json.loads(self._backend.to_str())
+        known = content["model"]["vocab"]
+        missing = set(range(self.size)).difference(known.values())
+        known |= {self.symbol(row): row for row in sorted(missing)}
+        around = [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+        around.append({"SpecialToken": {"id": "</s>", "type_id": 0}})
+        special = {name: {"id": name, "ids": [row], "tokens": [name]} for name, row in (("<s>", 0), ("</s>", 2))}
+        content["post_processor"] = {
+            "type": "TemplateProcessing", "single": around, "pair": around, "special_tokens": special,
+        }  # fmt: skip
+        return json.dumps(content, ensure_ascii=False)
 
     def encode(self, text: str, max_tokens: int | None = None) -> list[int]:
         """The rows of `text`, without `<s>` and `</s>`, cut after `max_tokens`."""
@@ -124,7 +156,8 @@ class Tokenizer:
             return "<mask>"
         if row < FIRST_ROW:
             return ("<s>", "<pad>", "</s>", "<unk>")[row]
-        return self._backend.id_to_token(row) or f"madeupword{row - self.mask + _MADE_UP:04d}"
+        token = self._backend.id_to_token(row)
+        return f"madeupword{row - self.mask + _MADE_UP:04d}" if token is None else token
 
     def code(self, number: int) -> int:
         """The row of image code `number`, 0 to 8191."""

@@ -52,6 +52,9 @@ def convert(
     source: Network,
     target: Annotated[str, typer.Argument(help="File or folder to write.")],
     to: Annotated[str, typer.Option(help="Format: folder (ours), fairseq (the original's) or huggingface.")] = "folder",
+    ema: Annotated[
+        bool, typer.Option("--ema", help="Take the moving average of the weights, where there is one.")
+    ] = False,
 ) -> None:
     """Convert a checkpoint between our folder format, the original's files and the Hugging Face port's layout.
 
@@ -59,7 +62,7 @@ def convert(
     """
     from ofa.checkpoint import convert
 
-    convert(source, target, to)
+    convert(source, target, to, ema)
     typer.echo(f"{source} -> {target}")
 
 

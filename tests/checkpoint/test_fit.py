@@ -37,6 +37,54 @@ def test_vocabulary_grows_by_rows_of_the_originals_spread(net, tmp_path, caplog)
     assert any("embed_tokens.weight grew from 200 to 2200 rows" in message for message in caplog.messages)
 
 
+@pytest.mark.parametrize(
+    ("change", "tables"),
+    [
+        (dict(image_bucket_size=44), ("encoder.image_positions.weight", "decoder.image_positions.weight")),
+        (dict(max_source_positions=1100), ("encoder.token_positions.weight",)),
+        (dict(max_target_positions=1100), ("decoder.token_positions.weight",)),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_position_tables_grow(net, tmp_path, caplog, change, tables):
+    state = net.state_dict()
+    if "image_bucket_size" in change:
+        # An official checkpoint of fewer positions says 42 as well, so the network is built with the larger tables.
+        for stack in ("encoder", "decoder"):
+            state[f"{stack}.image_positions.weight"] = state[f"{stack}.image_positions.weight"][:1601]
+        change = {}
+    save_folder(tmp_path, (net.config, state))
+    with caplog.at_level(logging.INFO, "ofa"):
+        grown = load(tmp_path, **change).state_dict()
+    for name in tables:
+        old, new = state[name], grown[name]
+        assert torch.equal(new[: len(old)], old)
+        assert abs(new[len(old) :].std().item() * 32**0.5 - 1) < 0.1
+        assert f"{tmp_path}: {name} grew from {len(old)} to {len(new)} rows" in caplog.messages
+    others = [name for name in state if name not in tables]
+    assert all(torch.equal(grown[name], state[name]) for name in others)
+
+
+def test_half_precision_becomes_single_and_is_logged(tmp_path, caplog):
+    config = OFAConfig.preset("tiny", **(SMALL | dict(resnet_blocks=(2, 2, 2))))
+    save_fairseq(tmp_path / "net.pt", config, OFAModel(config).half().state_dict())
+    with caplog.at_level(logging.INFO, "ofa"):
+        loaded = load(tmp_path / "net.pt").state_dict()
+    assert {t.dtype for t in loaded.values()} == {torch.float32, torch.int64}
+    assert any(message.endswith("tensors of type float16 became float32") for message in caplog.messages)
+
+
+def test_a_missing_copy_of_the_token_matrix_is_the_token_matrix(tmp_path):
+    config = OFAConfig.preset("tiny", **(SMALL | dict(resnet_blocks=(2, 2, 2))))
+    state = OFAModel(config).state_dict()
+    save_fairseq(tmp_path / "net.pt", config, state)
+    saved = torch.load(tmp_path / "net.pt", weights_only=False)
+    for name in ("decoder.output_projection.weight", "decoder.version", "decoder.image_position_idx"):
+        del saved["model"][name]
+    torch.save(saved, tmp_path / "net.pt")
+    assert torch.equal(load(tmp_path / "net.pt").embed_tokens.weight, state["embed_tokens.weight"])
+
+
 def test_new_parts_keep_their_own_values(net, tmp_path, caplog):
     save_folder(tmp_path, net)
     with caplog.at_level(logging.INFO, "ofa"):

@@ -44,3 +44,11 @@ def test_what_the_port_cannot_build_is_refused(tmp_path, change):
     config = OFAConfig.preset("tiny", vocabulary_size=50, encoder_layers=1, decoder_layers=1, **change)
     with pytest.raises(OFAError, match=next(iter(change))):
         save_huggingface(tmp_path, config, OFAModel(config).state_dict())
+
+
+def test_weights_of_another_form_are_refused(tmp_path):
+    config = OFAConfig.preset("tiny", vocabulary_size=50, encoder_layers=1, decoder_layers=1)
+    save_huggingface(tmp_path, config, OFAModel(config).state_dict())
+    torch.save({"model": {}}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(OFAError, match="pytorch_model.bin is not a state dict"):
+        load_huggingface(tmp_path)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ofa.checkpoint.fairseq import buffers
 from ofa.checkpoint.names import fairseq_names, from_fairseq, to_fairseq
 from ofa.model import OFAConfig, OFAModel
 
@@ -11,12 +12,26 @@ from ofa.model import OFAConfig, OFAModel
 def test_names_and_shapes_are_the_originals(golden, size):
     lines = (golden / f"state_dict_keys_{size}.txt").read_text().splitlines()
     expected = {name: shape for name, shape, _ in (line.split("\t") for line in lines)}
+    types = {name: dtype for name, _, dtype in (line.split("\t") for line in lines)}
     config = OFAConfig.preset(size)
     with torch.device("meta"):
         state = OFAModel(config).state_dict()
     assert sorted(fairseq_names(list(state), config)) == sorted(expected)
     for name, tensor in state.items():
-        assert all(expected[original] == str(tuple(tensor.shape)) for original in to_fairseq(name))
+        for original in to_fairseq(name):
+            assert (expected[original], types[original]) == (str(tuple(tensor.shape)), str(tensor.dtype))
+    for name, tensor in buffers(config).items():
+        assert (expected[name], types[name]) == (str(tuple(tensor.shape)), str(tensor.dtype))
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [("tiny", 543), ("medium", 849), ("base", 967), ("large", 1627), ("huge", 1903)]
+)
+def test_every_size_has_the_originals_number_of_names(size, count):
+    config = OFAConfig.preset(size)
+    with torch.device("meta"):
+        names = list(OFAModel(config).state_dict())
+    assert len(set(fairseq_names(names, config))) == len(fairseq_names(names, config)) == count
 
 
 def test_every_name_comes_back():

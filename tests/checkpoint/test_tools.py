@@ -1,9 +1,11 @@
 """Networks on disk can be looked at, compared and converted."""
 
+import logging
+
 import pytest
 import torch
 
-from ofa.checkpoint import convert, diff, inspect, load, save_folder
+from ofa.checkpoint import convert, diff, inspect, load, read_config, save_folder
 from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
 
@@ -20,6 +22,32 @@ def test_inspection_tells_size_and_parameters(folder):
     assert (facts["format"], facts["size"]) == ("folder", "tiny")
     assert facts["parameters"] == sum(parameter.numel() for parameter in load(folder).parameters())
     assert facts["config"]["vocabulary_size"] == 50
+    assert (facts["vocabulary"], facts["moving average"]) == ("of its own", "no")
+
+
+def test_the_moving_average_is_told_of_and_converted_on_request(folder, tmp_path):
+    convert(folder, tmp_path / "net.pt", "fairseq")
+    checkpoint = torch.load(tmp_path / "net.pt", weights_only=False)
+    average = {name: t + 1 if t.is_floating_point() else t for name, t in checkpoint["model"].items()}
+    torch.save(checkpoint | {"extra_state": {"ema": average}}, tmp_path / "ema.pt")
+    assert inspect(tmp_path / "ema.pt")["moving average"] == "yes"
+    convert(tmp_path / "ema.pt", tmp_path / "average", "folder", ema=True)
+    assert {difference.detail for difference in diff(folder, tmp_path / "average")} == {"differs by up to 1"}
+    for path in (folder, tmp_path / "net.pt"):
+        with pytest.raises(OFAError, match="holds no moving average"):
+            convert(path, tmp_path / "x", "folder", ema=True)
+
+
+@pytest.mark.parametrize("to", ["folder", "fairseq", "huggingface"])
+def test_loading_names_the_checkpoint_and_its_configuration_can_be_read_alone(folder, tmp_path, caplog, to):
+    convert(folder, tmp_path / "copy", to)
+    expected = read_config(folder)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "ofa"):
+        assert read_config(tmp_path / "copy") == expected
+        assert caplog.messages == []
+        load(tmp_path / "copy")
+    assert caplog.messages == [f"Loaded checkpoint {tmp_path / 'copy'}"]
 
 
 def test_conversion_there_and_back_changes_nothing(folder, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import tokenizers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -100,6 +101,18 @@ def test_rows_outside_the_vocabulary_are_refused():
     for call, number in ((english.bin, 1000), (english.bin, -1), (english.code, 8192), (english.symbol, 59457)):
         with pytest.raises((ValueError, IndexError), match=str(number)):
             call(number)
+
+
+@pytest.mark.parametrize("tokenizer", [Tokenizer.english, Tokenizer.chinese])
+def test_the_exported_file_encodes_and_names_every_row_alike(tokenizer):
+    ours = tokenizer()
+    exported = tokenizers.Tokenizer.from_str(ours.to_json())
+    assert Tokenizer.of_size(ours.size) is ours and ours.name in ("english", "chinese")
+    assert [exported.id_to_token(row) for row in range(ours.size)] == [ours.symbol(row) for row in range(ours.size)]
+    for text in (" a man's café, 3rd <mask> <code_5> </s>", "图片描述了什么内容? <bin_7>", " \n tabs\t", ""):
+        assert exported.encode(text, add_special_tokens=False).ids == ours.encode(text)
+        assert exported.encode(text).ids == [0, *ours.encode(text), 2]
+    assert Tokenizer.of_size(59458) is None
 
 
 def test_batches_and_cuts():

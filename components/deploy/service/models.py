@@ -25,7 +25,7 @@ from ofa.errors import OFAError
 from ofa.generate import SearchConfig
 from ofa.settings import build
 from ofa.tasks import Prediction, Task, create
-from ofa.tasks.store import saved_settings
+from ofa.tasks.store import load_task, saved_settings
 
 _REMEMBERED = 32
 """Lists of candidates whose compiled form a model keeps."""
@@ -154,7 +154,7 @@ def _load_bundle(folder: Path, source: str, version: str | None, device: str) ->
         place = folder / operation.task
         if member.checkpoint_sha256 not in networks:
             networks[member.checkpoint_sha256] = OFA.from_pretrained(place, device)
-        task = create(operation.task, saved_settings(place).get(operation.task))
+        task = load_task(place, operation.task)
         search = build(SearchConfig, member.search, f"{folder / BUNDLE}: tasks.{operation.task}.search")
         skills[operation.name] = Skill(operation, networks[member.checkpoint_sha256], task, search)
         scores[operation.name] = {"metric": member.metric, "score": member.score, "interval": list(member.interval)}

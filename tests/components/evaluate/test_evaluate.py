@@ -122,7 +122,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, network, boxes):
     ("changes", "message"),
     [
         ({"task": "captions"}, "no task 'captions', did you mean 'caption'"),
-        ({"checkpoint": "nowhere"}, "nowhere: no checkpoint there"),
+        ({"checkpoint": "nowhere"}, "no checkpoint at nowhere"),
         ({"table": "nowhere.tsv"}, "cannot read the table nowhere.tsv"),
         ({"settings": {"patch_size": 64}}, "unknown key 'patch_size', did you mean 'patch_image_size'"),
         ({"search": {"beams": 3}}, "unknown key 'beams', did you mean 'beam'"),
