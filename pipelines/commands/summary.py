@@ -23,6 +23,9 @@ LOOK = (
     ("compare with the last commit", "dvc metrics diff"),
 )
 
+LOG_WIDTH = 120
+"""Columns where the output is no terminal."""
+
 
 def summary(
     metrics: Annotated[str, typer.Option(help="Folder of the metrics files.")] = "metrics",
@@ -36,6 +39,8 @@ def summary(
     from rich.console import Console
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
     console.print(_scores(Path(metrics)))
     decision = _read(gate)
     console.print(f"\n[bold]Gate: {decision['decision']}[/] - {decision['reason']}")
@@ -54,25 +59,27 @@ def _scores(folder: Path):
     table = Table(title="Scores on pictures that training never saw", title_justify="left")
     for heading, justify in (("task", "left"), ("metric", "left"), ("score", "right"), ("95 % interval", "right")):
         table.add_column(heading, justify=justify)
-    table.add_column("best trivial baseline", justify="right")
+    table.add_column("trivial", justify="right")
+    table.add_column("which is", justify="left")
     table.add_column("unseen pairs", justify="right")
     for task, names in SHOWN.items():
         numbers = _read(folder / f"{task}.json")
         harder = _read(folder / "test_pairs" / f"{task}.json")
         for place, name in enumerate(name for name in names if name in numbers):
             interval = "{low:.3f} - {high:.3f}".format(**numbers["interval"]) if place == 0 else ""
-            row = (name, f"{numbers[name]:.3f}", interval, _best_baseline(numbers, name), f"{harder[name]:.3f}")
+            row = (name, f"{numbers[name]:.3f}", interval, *_best_baseline(numbers, name), f"{harder[name]:.3f}")
             table.add_row("" if place else task, *row, end_section=False)
         table.add_section()
     return table
 
 
-def _best_baseline(numbers: dict[str, Any], name: str) -> str:
+def _best_baseline(numbers: dict[str, Any], name: str) -> tuple[str, str]:
+    """Score and name of the best trivial predictor."""
     scores = {baseline: values[name] for baseline, values in numbers["baseline"].items() if name in values}
     if not scores:
-        return ""
+        return "", ""
     best = max(scores, key=scores.__getitem__)
-    return f"{scores[best]:.3f} ({best.replace('_', ' ')})"
+    return f"{scores[best]:.3f}", best.replace("_", " ")
 
 
 def _released(promotion: dict[str, Any]) -> str:
