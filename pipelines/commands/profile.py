@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from components.params import profile_file
 from ofa.errors import OFAError, nearest
 
 PARAMS = Path("params.yaml")
@@ -23,6 +22,7 @@ def profile(
     """
     from ruamel.yaml import YAML
 
+    from components.params import profile_file
     from ofa.data.files import atomic_write
 
     path = profile_file(name)

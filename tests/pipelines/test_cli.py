@@ -14,6 +14,8 @@ from pipelines.cli import MAP, app
 PROGRAM = typer.main.get_command(app)
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
+COMMAND = re.compile(r"(?:\$ )?(?:ofa|torchrun .*-m pipelines\.cli) (.*)")
+
 
 def commands(command=PROGRAM, path=("ofa",)):
     yield path, command
@@ -67,7 +69,7 @@ def test_commands_in_the_documentation_are_ones_that_it_takes(root):
     for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
         for block in FENCE.findall(page.read_text(encoding="utf-8")):
             lines += [part.strip() for line in block.splitlines() for part in line.split("&&")]
-    wanted = [line for line in lines if line.startswith("ofa ")]
+    wanted = [f"ofa {match[1]}" for line in lines if (match := re.match(COMMAND, line))]
     assert len(wanted) > 10
     for line in wanted:
         check(line)

@@ -1,5 +1,6 @@
 """The recipes of the original: their values, and that each of them trains."""
 
+import re
 from pathlib import Path
 
 import mlflow
@@ -215,7 +216,7 @@ def test_a_recipe_starts_by_its_name(workplace, small_tables, start):
     assert checkpoint.load_folder("models/refcoco_base")[0].encoder_drop_path == 0.1
     kept, run = mlflow.MlflowClient(), (workplace / "runs" / "refcoco_base" / "mlflow_run_id").read_text()
     assert [file.path for file in kept.list_artifacts(run)] == ["curves.png", "images"]
-    sheets = {file.path.split("%")[2] for file in kept.list_artifacts(run, "images")}
+    sheets = {re.search(r"step.(\d+).", file.path)[1] for file in kept.list_artifacts(run, "images")}
     assert sheets == {"1", "2"}
     wrong = CliRunner().invoke(app, [*command[:2], "--recipe", "refcoco_bas"])
     assert wrong.exit_code == 1 and "did you mean 'refcoco_base'" in wrong.stderr
