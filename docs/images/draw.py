@@ -15,7 +15,7 @@ from ofa.tasks.caption import Caption
 from ofa.tasks.refcoco import Refcoco
 from ofa.tasks.vqa import Vqa
 
-PICTURES, COLUMNS, SIDE, GAP = 6, 3, 330, 12
+PICTURES, COLUMNS, SIDE, GAP = 6, 3, 260, 14
 
 
 def main() -> None:
@@ -40,16 +40,15 @@ def _first(task, column: str, stored) -> str:
 
 
 def _grid(tiles: list[Image.Image]) -> Image.Image:
+    """The tiles in columns, those of a row side by side at its upper edge."""
+    width = max(tile.width for tile in tiles)
     rows = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
     heights = [max(tile.height for tile in row) for row in rows]
-    width = max(sum(tile.width + GAP for tile in row) + GAP for row in rows)
-    page = Image.new("RGB", (width, sum(heights) + GAP * (len(rows) + 1)), "white")
+    page = Image.new("RGB", (COLUMNS * (width + GAP) + GAP, sum(heights) + GAP * (len(rows) + 1)), "white")
     y = GAP
     for row, height in zip(rows, heights, strict=True):
-        x = GAP
-        for tile in row:
-            page.paste(tile, (x, y))
-            x += tile.width + GAP
+        for column, tile in enumerate(row):
+            page.paste(tile, (GAP + column * (width + GAP), y))
         y += height + GAP
     return page
 
