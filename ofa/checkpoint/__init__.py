@@ -1,6 +1,5 @@
 """Networks on disk: our folder format, the original's files and the layout of the Hugging Face port."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from ofa.model import OFAModel
 __all__ = [
     "convert",
     "diff",
-    "initialize",
     "inspect",
     "load",
     "load_fairseq",
@@ -28,8 +26,6 @@ __all__ = [
     "save_folder",
     "save_huggingface",
 ]
-
-logger = logging.getLogger(__name__)
 
 
 def load(path: str | Path, **overrides: Any) -> OFAModel:
@@ -54,27 +50,6 @@ def load(path: str | Path, **overrides: Any) -> OFAModel:
         net = OFAModel(config)
         restore(net, state, path)
     return net.eval()
-
-
-def initialize(net: OFAModel, path: str | Path | None, **options: Any) -> bool:
-    """Start training from the weights at `path`, or from scratch where there is none; the log says which.
-
-    Args:
-        net: the network, initialized; it keeps its configuration.
-        path: any format that `load` reads, or None.
-        options: `ema=True` for files of the original.
-
-    Returns:
-        whether weights were loaded.
-
-    Raises:
-        OFAError: the file is damaged or does not fit.
-    """
-    if path is None or not Path(path).exists():
-        logger.info("Training starts from scratch%s", "" if path is None else f": no checkpoint at {path}")
-        return False
-    restore(net, read_any(path, **options)[1], path)
-    return True
 
 
 class _Unfilled(TorchFunctionMode):

@@ -5,7 +5,8 @@ import logging
 import pytest
 import torch
 
-from ofa.checkpoint import initialize, load, load_fairseq, save_fairseq, save_folder
+from ofa.checkpoint import load, load_fairseq, load_folder, save_fairseq, save_folder
+from ofa.checkpoint.fit import restore
 from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
 
@@ -109,19 +110,14 @@ def test_another_size_is_refused_with_the_right_one(tmp_path):
     save_folder(tmp_path, tiny)
     base = OFAModel(OFAConfig.preset("nano", vocabulary_size=50))
     with pytest.raises(OFAError, match="the network does not have"):
-        initialize(base, tmp_path)
+        restore(base, load_folder(tmp_path)[1], tmp_path)
     wide = OFAModel(OFAConfig.preset("tiny", vocabulary_size=50, d_model=128))
     with pytest.raises(OFAError, match=r"embed_tokens.weight \(50, 256\) for \(50, 128\).*size 'tiny'"):
-        initialize(wide, tmp_path)
+        restore(wide, load_folder(tmp_path)[1], tmp_path)
 
 
-def test_a_missing_checkpoint_starts_from_scratch_and_says_so(net, tmp_path, caplog):
-    before = net.embed_tokens.weight.clone()
-    with caplog.at_level(logging.INFO, "ofa"):
-        assert not initialize(net, tmp_path / "absent.pt")
-    assert f"no checkpoint at {tmp_path / 'absent.pt'}" in caplog.text
-    assert torch.equal(net.embed_tokens.weight, before)
-    with pytest.raises(OFAError, match="no checkpoint at"):
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(OFAError, match="no checkpoint at .*absent.pt: give"):
         load(tmp_path / "absent.pt")
 
 
