@@ -1,6 +1,7 @@
 """MLflow's record of a training run: settings, curves, files."""
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,6 +60,7 @@ def tracking(stage: str, settings: Mapping[str, Any], folder: Path, uri: str | N
     mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT))
     marker = folder / RUN_FILE
     known = marker.read_text(encoding="utf-8").strip() if marker.exists() else None
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # it would tell of every start and stop
     run = mlflow.start_run(
         run_id=known,
         run_name=None if known else stage,
