@@ -1,5 +1,6 @@
 """`ofa train`: the training steps on the command line."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -17,6 +18,14 @@ Params = Annotated[str, typer.Option(help="File with the settings.")]
 Work = Annotated[str, typer.Option(help="Folder for checkpoints and curves; an interrupted run there goes on.")]
 Recipe = Annotated[str, typer.Option(help="Recipe of params/recipes/, in place of --params.")]
 Out = Annotated[str, typer.Option(help="Folder for the trained network.")]
+
+
+@app.callback()
+def group() -> None:
+    # Where the weights come from, and whether an interrupted run goes on, is worth a line.
+    logging.basicConfig(format="%(message)s")
+    for name in ("ofa", "components"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 @app.command()
