@@ -44,14 +44,23 @@ def image_buckets(queries: Tensor, keys: Tensor, bucket_size: int) -> Tensor:
         (..., Q, K) numbers: one for each pair of row and column distance, and three for pairs with the start.
     """
     span = 2 * bucket_size - 1
-    query_row, query_column = (queries - 1) // bucket_size, (queries - 1) % bucket_size
-    key_row, key_column = (keys - 1) // bucket_size, (keys - 1) % bucket_size
+    query_row, query_column = place(queries, bucket_size)
+    key_row, key_column = place(keys, bucket_size)
     rows = query_row[..., :, None] - key_row[..., None, :] + bucket_size - 1
     columns = query_column[..., :, None] - key_column[..., None, :] + bucket_size - 1
     from_start, to_start = (queries == 0)[..., :, None], (keys == 0)[..., None, :]
     bucket = rows * span + columns
     bucket = torch.where(from_start, span * span, bucket)
     return torch.where(to_start, torch.where(from_start, span * span + 2, span * span + 1), bucket)
+
+
+def place(ids: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Row and column of ids that count the places of a grid from 1, row by row; same shape.
+
+    Without the remainder, whose bounds `torch.compile` loses on a CPU.
+    """
+    row = (ids - 1) // width
+    return row, ids - 1 - row * width
 
 
 def number_of_token_buckets(bucket_size: int) -> int:
@@ -73,7 +82,7 @@ def grid_ids(height: int, width: int, bucket_size: int, device: torch.device) ->
 
 def code_ids(steps: Tensor, window: int, bucket_size: int) -> Tensor:
     """Image position ids of steps of a sequence of codes, same shape: the start, a window x window grid, a filler."""
-    row, column = (steps - 1) // window, (steps - 1) % window
+    row, column = place(steps, window)
     ids = torch.where(steps > window * window, min(1024, bucket_size**2), row * bucket_size + column + 1)
     return torch.where(steps == 0, 0, ids)
 

@@ -1,9 +1,12 @@
 """Encoder, decoder, training and the decoding step compile to one graph each."""
 
+import shutil
+
 import pytest
 import torch
 
 from ofa.model import OFAConfig, OFAModel
+from ofa.model.positions import code_ids, image_buckets, number_of_image_buckets, relative_bias
 
 
 @pytest.fixture
@@ -55,3 +58,18 @@ def test_a_step_is_one_graph_for_all_steps(net, batch):
     torch.testing.assert_close(features, net.decode(previous, encoded, features_only=True))
     # The second compilation makes the count of steps, a Python number, dynamic.
     assert counter.frame_count <= 2
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling for a CPU takes a C++ compiler")
+def test_the_bias_of_image_codes_compiles_to_machine_code():
+    """The other tests stop before code is made, where a remainder in the bucket numbers once was too much."""
+    torch._dynamo.reset()
+
+    def bias(scores, table):
+        steps = torch.arange(scores.shape[-1])
+        ids = code_ids(steps, window=16, bucket_size=42)
+        future = steps[:, None] < steps[None, :]
+        return scores.masked_fill(future, float("-inf")) + relative_bias(table, image_buckets(ids, ids, 42))
+
+    scores, table = torch.randn(1, 4, 5, 5), torch.randn(number_of_image_buckets(42), 4)
+    assert torch.equal(torch.compile(bias, fullgraph=True)(scores, table), bias(scores, table))
