@@ -1,6 +1,7 @@
 """`ofa train`: the training steps on the command line."""
 
 import logging
+import os
 from typing import Annotated
 
 import typer
@@ -91,6 +92,9 @@ def _file(recipe: str, params: str) -> str:
 
 
 def _report(result, out: str) -> None:
+    """One line, by the main process of several."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     measured = "".join(f", {name} {value:.4g}" for name, value in result.metrics.items())
     skipped = f", {result.skipped} skipped" if result.skipped else ""
     typer.echo(f"{out}: {result.steps} steps{skipped}{measured}")

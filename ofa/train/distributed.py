@@ -148,7 +148,7 @@ class World:
         if self.size == 1:
             return module
         return nn.parallel.DistributedDataParallel(
-            module, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+            module, forward_sync_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
         )
 
 
