@@ -1,6 +1,7 @@
 """The layout of the Hugging Face port of OFA (`OFA-Sys/ofa-base` and others): config.json and pytorch_model.bin.
 
-Not verified: the mapping follows the port's source and is tested by round trip; no file of the port was at hand.
+Not verified: the mapping follows the port's source and its converter of the original's files, and is tested by round
+trip; no file of the port was at hand.
 """
 
 import json

@@ -27,6 +27,10 @@ def test_layers_have_the_ports_names(tmp_path):
     parts = {name.split(".")[3] for name in names if name.startswith("decoder.layers.0.")}
     attentions = {f"{kind}_attn{norm}" for kind in ("self", "cross") for norm in ("", "_layer_norm", "_mid_layer_norm")}
     assert parts == attentions | {"fc1", "fc2", "ffn_layer_norm", "final_layer_norm"}
+    parts = {name.split(".")[3] for name in names if name.startswith("encoder.layers.0.")}
+    attention = {"self_attn", "self_attn_layer_norm", "self_attn_mid_layer_norm"}
+    assert parts == attention | {"fc1", "fc2", "ffn_layer_norm", "final_layer_norm"}
+    assert not any(name.endswith(".version") for name in names)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "ofa"
 
 
