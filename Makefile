@@ -29,6 +29,7 @@ repro: install ## run the whole pipeline; PROFILE=full for the large setting
 ifneq ($(PROFILE),)
 	ofa profile $(PROFILE)
 endif
+	ofa check
 	dvc repro
 	ofa summary
 

@@ -1,16 +1,58 @@
-"""Files with settings beside params.yaml: profiles and recipes, and the sections that a KFP component receives."""
+"""params.yaml and files like it: profiles, recipes, and the sections that a KFP component receives."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
+from ofa import settings
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError, nearest
 
+T = TypeVar("T")
+
+SECTIONS = (
+    "fetch",
+    "validate",
+    "tables",
+    "model",
+    "train",
+    "stem",
+    "pretrain",
+    "finetune",
+    "evaluate",
+    "gate",
+    "serve",
+)
+"""The sections that steps read, in their order."""
+
 PROFILES = Path("params")
 """Profiles of the whole pipeline; in the folder `recipes`, settings of single trainings."""
+
+
+def load_params(path: str | Path) -> dict[str, Any]:
+    """The sections of a file of settings.
+
+    Raises:
+        OFAError: the file is missing, is not YAML, or has a section that no step reads.
+    """
+    sections = settings.load_yaml(path)
+    for name in sections:
+        if name not in SECTIONS:
+            known = ", ".join(SECTIONS)
+            raise OFAError(f"{path}: unknown section '{name}'{nearest(str(name), list(SECTIONS))} (known: {known})")
+    return sections
+
+
+def section(path: str | Path, name: str, cls: type[T]) -> T:
+    """The section `name` of a file of settings as a `cls`.
+
+    Raises:
+        OFAError: it is not there, or holds something else.
+    """
+    load_params(path)
+    return settings.section(path, name, cls)
 
 
 def profile_file(name: str) -> Path:

@@ -34,7 +34,10 @@ def build(cls: type[T], values: Mapping[str, Any] | None, where: str) -> T:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         given = "" if first["type"] == "missing" or not key else f" (given: {first['input']!r})"
-        raise OFAError(f"{where}{'.' + key if key else ''}: {first['msg']}{given}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise OFAError(f"{where}{'.' + key if key else ''}: {message}{given}") from None
+    except OFAError as error:  # of a class that checks itself
+        raise OFAError(f"{where}: {error}") from None
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from components.deploy import cli as deploy
 from components.evaluate.cli import app as evaluate
 from components.preprocess.cli import app as data
 from components.train.cli import app as train
+from pipelines.commands.check import check
 from pipelines.commands.checkpoint import app as checkpoint
 from pipelines.commands.code import code
 from pipelines.commands.generate import generate
@@ -34,6 +35,7 @@ MAP = (
     "checkpoint",
     "summary",
     "profile",
+    "check",
     "code",
 )
 """The commands in the order in which `ofa --help` shows them: the way from data to a service, then the rest."""
@@ -59,7 +61,7 @@ app.add_typer(checkpoint)
 app.add_typer(pipeline)
 for command in (generate, deploy.gate, deploy.bundle, deploy.promote, deploy.rollback, deploy.serve):
     app.command()(command)
-for command in (summary, profile, code):
+for command in (summary, profile, check, code):
     app.command()(command)
 
 

@@ -126,9 +126,10 @@ def serve(
     """
     from components.deploy.service.server import serve
     from components.deploy.service.settings import ServiceSettings
-    from ofa.settings import build, load_yaml
+    from components.params import load_params
+    from ofa.settings import build
 
-    values = load_yaml(params).get("serve") or {} if params else {}
+    values = load_params(params).get("serve") or {} if params else {}
     given = {"model": model, "host": host, "port": port, "registry": registry, "device": device}
     given |= {"api_key_file": api_key_file} if api_key_file else {}
     serve(build(ServiceSettings, {**values, **given}, f"{params}: serve" if params else "ofa serve"))

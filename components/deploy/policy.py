@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.params import load_params
 from ofa.errors import OFAError, nearest
-from ofa.settings import build, load_yaml
+from ofa.settings import build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def policy_from(values: Mapping[str, Any], where: str) -> GatePolicy:
 
 def load_policy(params: str | Path) -> GatePolicy:
     """The policy in the section `gate` of a params file."""
-    sections = load_yaml(params)
+    sections = load_params(params)
     if "gate" not in sections:
         raise OFAError(f"{params}: no section 'gate'{nearest('gate', list(sections))}")
     return policy_from(sections["gate"] or {}, f"{params}: gate")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluate.question_types import answer_type, question_type
-from ofa.errors import OFAError
+from ofa.errors import OFAError, nearest
 from ofa.metrics import caption, grounding
 from ofa.metrics.vqa import normalize_answer
 from ofa.tasks import Prediction, Task
@@ -195,6 +195,10 @@ def measure_for(task: Task, skip: Collection[str] = ()) -> Measure:
         task: an instance of it.
         skip: metrics to leave out, such as METEOR, which takes a minute for 5,000 captions.
     """
+    for name in skip:
+        if name not in caption.METRICS:
+            known = list(caption.METRICS)
+            raise OFAError(f"no metric '{name}' to leave out{nearest(name, known)} (there are: {', '.join(known)})")
     return _MEASURES.get(task.name, Measure)(task, skip)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from components.evaluate.evaluate import evaluate
 from components.evaluate.record import Evaluation
+from components.params import section
 from components.tables import table_files
 from ofa import tasks
 from ofa.errors import OFAError
-from ofa.settings import build, section
+from ofa.settings import build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,10 @@ class EvaluateSection:
     """Of the bootstrap."""
     search: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Changes to the search by task, for example {caption: {beam: 1}}; by default the original's."""
+
+    def __post_init__(self):
+        for name in self.search:
+            tasks.get(name)
 
 
 def evaluate_stage(

@@ -43,7 +43,7 @@ def fetch(
     """
     from components.preprocess.fetch import fetch
 
-    manifest = fetch(out, **_settings(fetch, "fetch", params, source=source, license=license))
+    manifest = fetch(out, **step_settings(fetch, "fetch", params, source=source, license=license))
     typer.echo(f"{out}: {len(manifest.files)} files, {manifest.bytes / 1e6:.1f} MB, license {manifest.license or '-'}")
     for split, counts in manifest.splits.items():
         typer.echo(f"  {split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
@@ -72,7 +72,7 @@ def validate(
     given = {"kinds": kind, "image_rate": image_rate, "max_bad_rows": max_bad_rows, "suites": suites}
     given |= {"previous": previous}
     given |= {"tables": tables} if tables else {"raw": raw}
-    report = validate(out, **_settings(validate, "validate", params, **given))
+    report = validate(out, **step_settings(validate, "validate", params, **given))
     expectations, rows = sum(report["expectations"].values()), sum(report["rows"].values())
     pictures, rejected = report["pictures"], report["rejected"]["rows"]
     typer.echo(f"{out}: {expectations} expectations hold on {rows} rows and {pictures['all']} pictures", nl=False)
@@ -101,7 +101,7 @@ def build(
     from components.preprocess.tables import tables
 
     given = {"kinds": kind, "splits": split, "processes": processes, "max_bad_rows": max_bad_rows}
-    settings = _settings(tables, "tables", params, validated=validated, **given)
+    settings = step_settings(tables, "tables", params, validated=validated, **given)
     statistics = tables(out, raw, **settings)
     for name, table in statistics["tables"].items():
         counts, left_out = table["statistics"], sum(table["left_out"].values())
@@ -163,7 +163,7 @@ def unpack(
     typer.echo(f"{out}: {unpack(table, out, kind)} rows")
 
 
-def _settings(step: Callable, section: str, params: str, **given: Any) -> dict[str, Any]:
+def step_settings(step: Callable, section: str, params: str, **given: Any) -> dict[str, Any]:
     """The arguments of a step: those given on the command line, then those of its section in the file of settings.
 
     A file that is not there counts as empty if it is the one that is looked for by default.
@@ -171,9 +171,10 @@ def _settings(step: Callable, section: str, params: str, **given: Any) -> dict[s
     Raises:
         OFAError: the section has a key that the step does not know, or a value of a wrong type.
     """
-    from ofa.settings import build, load_yaml
+    from components.params import load_params
+    from ofa.settings import build
 
-    values = {} if params == PARAMS and not Path(params).exists() else load_yaml(params).get(section) or {}
+    values = {} if params == PARAMS and not Path(params).exists() else load_params(params).get(section) or {}
     hints = typing.get_type_hints(step)
     fields = [
         (name, hints[name], dataclasses.field(default=parameter.default))

@@ -24,9 +24,18 @@ class PerPicture:
     """Rows of each type (caption, qa, visual_grounding) of the pretraining table."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for kind, value in vars(self).items():
             if value < 0:
-                raise OFAError(f"rows of a picture in {name} must be at least 0 (0: all), got {value}")
+                raise OFAError(f"{_KEYS[kind]}: rows of a picture must be at least 0 (0: all), got {value}")
+
+
+_KEYS = {
+    "caption": "captions_per_image",
+    "refcoco": "expressions_per_image",
+    "vqa": "questions_per_image",
+    "vision_language": "pretraining_per_image",
+}
+"""How the settings call them."""
 
 
 def select(

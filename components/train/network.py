@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
+from components.params import load_params, section
 from components.tables import open_table
 from components.train.settings import ModelSettings, PretrainSection, finetune_section
 from components.train.vocabulary import used_ids
 from ofa import checkpoint
 from ofa.data import Table
 from ofa.model import OFAConfig, OFAModel
-from ofa.settings import load_yaml, section
 from ofa.tasks import Task
 from ofa.tasks.boxes import BoxSettings
 from ofa.tasks.pretrain import TASKS, PretrainSettings
@@ -69,5 +69,6 @@ def _all_tables(tasks: PretrainSettings, tables: str, params: str) -> list[tuple
     """The tables that pretraining and finetuning will use, with their tasks."""
     kinds = section(params, "pretrain", PretrainSection).tables
     used = [TASKS[kind](getattr(tasks, kind)) for kind in kinds]
-    used += [finetune_section(params, name).make_task(name, tables) for name in load_yaml(params).get("finetune") or {}]
+    finetuning = load_params(params).get("finetune") or {}
+    used += [finetune_section(params, name).make_task(name, tables) for name in finetuning]
     return [(open_table(tables, task, "train"), task) for task in used]

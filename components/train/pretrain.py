@@ -1,10 +1,10 @@
 """The pretraining step: one network, all tasks."""
 
+from components.params import section
 from components.tables import open_table
 from components.train.network import first_network, located_tasks
 from components.train.run import deliver, fit
 from components.train.settings import ModelSettings, PretrainSection, train_config
-from ofa.settings import section
 from ofa.tasks import Task, create
 from ofa.tasks.pretrain import TASKS, PretrainSettings, sources
 from ofa.train.loop import TrainResult

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.params import load_params
 from ofa.errors import OFAError, nearest
-from ofa.settings import build, load_yaml
+from ofa.model import OFAConfig
+from ofa.settings import build
 from ofa.tasks import Task, create
 from ofa.tasks.answers import read_answers
-from ofa.tasks.pretrain import PretrainSettings
+from ofa.tasks.pretrain import TASKS, PretrainSettings
 from ofa.train.config import TrainConfig
 
 
@@ -31,6 +33,9 @@ class ModelSettings:
     overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of `ofa.model.OFAConfig` that differ from the preset, for example {dropout: 0.0}."""
 
+    def __post_init__(self):
+        OFAConfig.preset(self.size, **self.overrides)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StemSection:
@@ -46,6 +51,12 @@ class StemSection:
     """Processes that prepare batches."""
     train: dict[str, Any] = field(default_factory=dict)
     """What differs from the section `train`."""
+
+    def __post_init__(self):
+        if self.patch_image_size % 16:
+            raise OFAError(f"patch_image_size must be a multiple of 16, got {self.patch_image_size}")
+        if not 0 <= self.regions <= 1:
+            raise OFAError(f"regions is a share, 0 to 1, got {self.regions}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +75,11 @@ class PretrainSection:
     """Times that the first of the tables is read; sets `train.steps`. 0: `train.steps` says how long."""
     train: dict[str, Any] = field(default_factory=dict)
     """What differs from the section `train`."""
+
+    def __post_init__(self):
+        for kind in self.tables:
+            if kind not in TASKS:
+                raise OFAError(f"tables: pretraining has no table '{kind}'{nearest(kind, list(TASKS))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +111,13 @@ class FinetuneSection:
     def make_task(self, name: str, tables: str | Path) -> Task:
         """The task; `answers_file` and `labels_file` in its settings are files of the folder `tables`."""
         settings = dict(self.settings)
-        for key in ("answers", "labels"):
-            if settings.get(f"{key}_file"):
-                settings[key] = read_answers(Path(tables) / settings.pop(f"{key}_file"))
-        return create(self.task or name, settings)
+        try:
+            for key in ("answers", "labels"):
+                if settings.get(f"{key}_file"):
+                    settings[key] = read_answers(Path(tables) / settings.pop(f"{key}_file"))
+            return create(self.task or name, settings)
+        except OFAError as error:
+            raise OFAError(f"finetune.{name}: {error}") from None
 
 
 def train_config(
@@ -112,7 +131,11 @@ def train_config(
         where: its place in the file.
         rows: length of the table that the section's `epochs` count, as seen by a whole batch.
     """
-    values = (load_yaml(params).get("train") or {}) | section.train
+    shared = load_params(params).get("train") or {}
+    if not isinstance(shared, dict):
+        raise OFAError(f"{params}: train: expected keys and values, found {shared!r}")
+    build(TrainConfig, {"steps": 1} | shared, f"{params}: train")  # what the stage replaces has to be right as well
+    values = shared | section.train
     epochs = getattr(section, "epochs", 0)
     if epochs:
         if "steps" in section.train:
@@ -123,7 +146,7 @@ def train_config(
 
 def finetune_section(params: str | Path, name: str) -> FinetuneSection:
     """The key `name` of the section `finetune`."""
-    sections = load_yaml(params).get("finetune") or {}
+    sections = load_params(params).get("finetune") or {}
     if name not in sections:
         raise OFAError(f"{params}: no 'finetune.{name}'{nearest(name, list(sections))} (known: {', '.join(sections)})")
     return build(FinetuneSection, sections[name], f"{params}: finetune.{name}")
@@ -131,7 +154,7 @@ def finetune_section(params: str | Path, name: str) -> FinetuneSection:
 
 def only_task(params: str | Path) -> str:
     """The key of the section `finetune` where it has a single one, as in a recipe."""
-    names = list(load_yaml(params).get("finetune") or {})
+    names = list(load_params(params).get("finetune") or {})
     if len(names) != 1:
         raise OFAError(f"{params}: the section 'finetune' has {len(names)} keys ({', '.join(names)}): name one of them")
     return names[0]

@@ -1,10 +1,10 @@
 """The stem step: the encoder alone, cell by cell, in place of ImageNet weights and millions of pictures."""
 
+from components.params import section
 from components.tables import open_table
 from components.train.network import first_network
 from components.train.run import deliver, running
 from components.train.settings import ModelSettings, StemSection, train_config
-from ofa.settings import section
 from ofa.tasks.detection import Detection
 from ofa.tasks.refcoco import Refcoco
 from ofa.train.loop import TrainResult

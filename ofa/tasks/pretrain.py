@@ -25,6 +25,13 @@ class PretrainSettings:
     blocks: dict[str, int] = field(default_factory=dict)
     """Neighboring rows of each table that are read together (`ofa.data.mixing.Source.block`); 1 where none is given."""
 
+    def __post_init__(self):
+        for name in ("weights", "blocks"):
+            for kind in getattr(self, name):
+                if kind not in TASKS:
+                    known = ", ".join(TASKS)
+                    raise OFAError(f"{name}: no table '{kind}'{nearest(kind, list(TASKS))} (known: {known})")
+
 
 TASKS = {"vision_language": VisionLanguage, "text": TextInfilling, "image": ImageInfilling, "detection": Detection}
 

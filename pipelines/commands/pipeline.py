@@ -53,11 +53,11 @@ def run(
 
 def _settings(params: str, profile: str) -> dict[str, Any]:
     """The content of the params file, with the values of a profile."""
-    from components.params import profile_file
+    from components.params import load_params, profile_file
     from ofa.settings import load_yaml
     from pipelines.commands.profile import overlay
 
-    settings = load_yaml(params)
+    settings = load_params(params)
     if profile:
         path = profile_file(profile)
         overlay(settings, load_yaml(path), where=str(path))

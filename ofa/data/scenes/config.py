@@ -101,7 +101,7 @@ class SceneConfig:
 
     def _check(self, name: str, right: bool, rule: str) -> None:
         if not right:
-            raise OFAError(f"SceneConfig: {name} is {getattr(self, name)!r}; it must be {rule}")
+            raise OFAError(f"{name} is {getattr(self, name)!r}; it must be {rule}")
 
     @cached_property
     def used_kinds(self) -> tuple[Kind, ...]:

@@ -124,7 +124,7 @@ def test_boxes_are_clipped_to_their_pictures(spoiled, edit, sign, tmp_path):
         ({"kinds": ["vqas"]}, "unknown kind of table 'vqas', did you mean 'vqa'"),
         ({"splits": ["tset"]}, "unknown split 'tset', did you mean 'test'"),
         ({"rows_per_shard": 0}, "rows_per_shard is 0"),
-        ({"captions_per_image": -1}, "rows of a picture in caption must be at least 0"),
+        ({"captions_per_image": -1}, "captions_per_image: rows of a picture must be at least 0"),
         ({"kinds": ["text"], "splits": ["test"]}, "nothing to build"),
     ],
 )
