@@ -141,7 +141,7 @@ def test_the_decision_is_a_document(tmp_path, models):
         ("gate: {tasks: {caption: {}}, significance: 0.9}", "between 0 and 0.5"),
         ("gate: {tasks: {}}", "at least one task"),
         ("gate: {}", "rules by task name"),
-        ("gates: {}", "no section 'gate', did you mean 'gates'"),
+        ("gates: {}", "unknown section 'gates', did you mean 'gate'"),
     ],
 )
 def test_a_wrong_policy_is_named(tmp_path, section, message):
