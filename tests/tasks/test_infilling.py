@@ -11,10 +11,10 @@ from ofa.tasks import Prediction, create
 from tests.tasks.recorded import check_sample
 
 
-@pytest.fixture(scope="module")
-def extras(recorded):
+@pytest.fixture(scope="module", params=["pretrain_train", "pretrain_train_seed100"])
+def extras(recorded, request):
     """The samples that the original's eighth row adds: two texts, a picture, a detection."""
-    return recorded["pretrain_train"]["samples"][7][1]
+    return recorded[request.param]["samples"][7][1]
 
 
 def test_text_samples_equal_the_original_but_for_the_noise(extras, rows):

@@ -42,14 +42,21 @@ def test_training_samples_equal_the_original(recorded, table, negatives, run, se
             check_sample(sample, theirs, pixels=False)
 
 
-def test_the_batch_has_the_originals_shape(recorded, table, negatives):
+@pytest.mark.parametrize(("run", "seed"), [("pretrain_train", 0), ("pretrain_train_seed100", 100)])
+def test_the_batch_is_the_originals(recorded, table, negatives, run, seed):
     task = create("vision_language", {"max_src_length": 128, "negatives": negatives})
-    samples = [sample for i in range(8) for sample in task.sample(table[i], True, random.Random(i))]
-    batch, theirs = collate(samples), recorded["pretrain_train"]["collated"][0]
-    assert batch.source.tolist() == theirs["net_input"]["src_tokens"]
+    samples = [sample for i in range(8) for sample in task.sample(table[i], True, random.Random(seed + i))]
+    batch, theirs = collate(samples), recorded[run]["collated"][0]
+    net_input = theirs["net_input"]
+    assert batch.source.tolist() == net_input["src_tokens"]
+    assert batch.previous.tolist() == net_input["prev_output_tokens"]
     assert batch.target.tolist() == theirs["target"]
     assert batch.n_tokens == theirs["ntokens"]
-    assert batch.confidence.tolist() == theirs["conf"]
+    assert batch.confidence.tolist() == pytest.approx(theirs["conf"])
+    assert batch.ids == theirs["id"]
+    assert list(batch.images_normalized[batch.image_index].shape) == net_input["patch_images"]["shape"]
+    assert batch.image_mask.tolist() == net_input["patch_masks"]
+    assert batch.code_mask is net_input["code_masks"] is None
 
 
 def test_samples_of_a_row_share_the_picture(table, negatives):
