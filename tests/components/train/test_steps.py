@@ -76,7 +76,7 @@ def test_an_unknown_setting_is_named(workplace, small_tables, params):
     values = yaml.safe_load(params.read_text())
     values["train"]["stepz"] = 3
     params.write_text(yaml.safe_dump(values))
-    with pytest.raises(OFAError, match=r"stem.train: unknown key 'stepz', did you mean 'steps'\?"):
+    with pytest.raises(OFAError, match=r"params.yaml: train: unknown key 'stepz', did you mean 'steps'\?"):
         stem(str(small_tables), "models/stem", "runs/stem", str(params))
     assert not (workplace / "models").exists()
 
