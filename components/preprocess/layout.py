@@ -40,7 +40,7 @@ class RawTable:
     """A table that can be built."""
 
     name: str
-    """Its name, and that of its file: `caption_train`, `refcocoplus_testA`, `vqa_val_zh`."""
+    """Its name, and that of its file: `caption_train`, `refcocoplus_testA`, `vqa_zh_val`."""
     kind: str
     """Its columns: a key of `ofa.data.schema.TABLES`."""
     dataset: str
@@ -183,7 +183,7 @@ class RawData:
             return
         for file in self._captions:
             rows = partial(coco.caption_rows, file.path, self._split_pictures(file), file.split)
-            yield RawTable(f"caption_{file.split}{file.language}", "caption", "caption", file.split, rows)
+            yield RawTable(f"caption{file.language}_{file.split}", "caption", "caption", file.split, rows)
 
     def _refcoco(self) -> Iterator[RawTable]:
         editions = {}
@@ -197,12 +197,12 @@ class RawData:
             for split in dict.fromkeys(record["split"] for record in load_plain_pickle(refs)):
                 rows = partial(refcoco.rows, refs, instances, pictures, split)
                 dataset = _DATASETS[folder]
-                yield RawTable(f"{dataset}_{split}{language}", "refcoco", dataset, split, rows)
+                yield RawTable(f"{dataset}{language}_{split}", "refcoco", dataset, split, rows)
 
     def _vqa(self) -> Iterator[RawTable]:
         for file in self._questions:
             rows = partial(vqa.rows, file.path, _annotations(file), self._split_pictures(file))
-            yield RawTable(f"vqa_{file.split}{file.language}", "vqa", "vqa", file.split, rows)
+            yield RawTable(f"vqa{file.language}_{file.split}", "vqa", "vqa", file.split, rows)
 
     def _detection(self) -> Iterator[RawTable]:
         for file in self._instances:
@@ -214,14 +214,14 @@ class RawData:
     def _vision_language(self, tables: Sequence[RawTable]) -> Iterator[RawTable]:
         for split, language, parts in _by_split(tables):
             rows = partial(self._without_held_out, partial(self._pairs, parts, split), split)
-            yield RawTable(f"vision_language_{split}{language}", "vision_language", "vision_language", split, rows)
+            yield RawTable(f"vision_language{language}_{split}", "vision_language", "vision_language", split, rows)
 
     def _text(self, tables: Sequence[RawTable]) -> Iterator[RawTable]:
         for split, language, parts in _by_split(tables):
             # The facts about kinds of objects are in English.
             instances = [file.path for file in self._instances if file.split == split == TRAIN and not language]
             rows = partial(self._texts, parts, instances)
-            yield RawTable(f"text_{split}{language}", "text", "text", split, rows)
+            yield RawTable(f"text{language}_{split}", "text", "text", split, rows)
 
     def _pairs(self, parts: Sequence[RawTable], split: str) -> Iterator[SourceRow]:
         for part in parts:
@@ -251,7 +251,7 @@ def _by_split(tables: Sequence[RawTable]) -> Iterator[tuple[str, str, list[RawTa
     """Split, suffix of the language and tables of the splits that pretraining uses."""
     for split in (TRAIN, "val"):
         for language in ("", "_zh"):
-            wanted = [table for table in tables if table.name == f"{table.dataset}_{split}{language}"]
+            wanted = [table for table in tables if table.name == f"{table.dataset}{language}_{split}"]
             if wanted:
                 yield split, language, wanted
 

@@ -67,10 +67,10 @@ def table_kind(path: str | Path) -> str:
 
 
 def dataset_and_split(path: Path) -> tuple[str, str]:
-    """What a file is named after: ("refcocoplus", "val") for `refcocoplus_val.tsv`, ("vqa", "val") for `vqa_val_zh`."""
+    """What a file is named after: ("refcocoplus", "val") for `refcocoplus_val.tsv`, ("vqa", "val") for `vqa_zh_val`."""
     for prefix in sorted(_PREFIXES, key=len, reverse=True):
         if path.stem.startswith(f"{prefix}_"):
-            return prefix, path.stem.removeprefix(f"{prefix}_").removesuffix("_zh")
+            return prefix, path.stem.removeprefix(f"{prefix}_").removeprefix("zh_")
     raise OFAError(f"{path}: a table's name must be KIND_SPLIT.tsv with a kind of {', '.join(_PREFIXES)}")
 
 

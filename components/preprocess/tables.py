@@ -139,7 +139,7 @@ def _choose(data: RawData, kinds: Sequence[str], splits: Sequence[str]) -> list[
 
 
 def _language(table: RawTable) -> str:
-    return "_zh" if table.name.endswith("_zh") else ""
+    return "_zh" if table.name == f"{table.dataset}_zh_{table.split}" else ""
 
 
 def _in_language(name: str, language: str) -> str:
@@ -148,7 +148,7 @@ def _in_language(name: str, language: str) -> str:
 
 
 def _write_negatives(folder: Path, data: RawData, language: str, rejected: dict[str, dict[str, str]]) -> None:
-    name = f"caption_{TRAIN}{language}"
+    name = f"caption{language}_{TRAIN}"
     if name in data.tables and len(data.object_names) > 1:
         rows = (row for row in data.tables[name].rows() if row["uniq_id"] not in rejected.get(name, {}))
         captions = (caption for row in rows for caption in row["caption"].split("&&"))

@@ -100,9 +100,9 @@ def test_a_second_language_has_tables_of_its_own_in_the_same_split(tmp_path):
     write_scenes(tmp_path / "raw", config, processes=1)
     tables = RawData(tmp_path / "raw").tables
     for kind in ("caption", "refcoco", "vqa", "vision_language", "text"):
-        assert tables[f"{kind}_train_zh"].split == tables[f"{kind}_train"].split == "train"
+        assert tables[f"{kind}_zh_train"].split == tables[f"{kind}_train"].split == "train"
     assert any(
-        "\u4e00" <= character <= "\u9fff" for row in tables["caption_train_zh"].rows() for character in row["caption"]
+        "\u4e00" <= character <= "\u9fff" for row in tables["caption_zh_train"].rows() for character in row["caption"]
     )
 
 
