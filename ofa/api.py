@@ -95,10 +95,11 @@ class OFA:
         return self._values("gigaword", [{"source": text} for text in _list(texts)])
 
     def task(self, name: str) -> Task:
-        """A task with the settings of this model."""
+        """A task with the settings of this model; one that was trained for it in Chinese only gives that."""
         if name not in self._tasks:
             defaults = vocabulary_settings(self.net.config.vocabulary_size)
-            self._tasks[name] = create(name, defaults | self._settings.get(name, {}))
+            known = next((key for key in (name, f"{name}_zh") if key in self._settings), name)
+            self._tasks[name] = create(known, defaults | self._settings.get(known, {}))
         return self._tasks[name]
 
     def predict(self, task: Task, rows: Iterable[Mapping[str, Any]], beam: int | None = None) -> list[Prediction]:
@@ -107,11 +108,7 @@ class OFA:
         Raises:
             OFAError: a row cannot be used, or the task speaks a language whose vocabulary the network does not have.
         """
-        if task.tokenizer.size > self.net.config.vocabulary_size:
-            raise OFAError(
-                f"task '{task.name}' is in {task.settings.language}, whose vocabulary has {task.tokenizer.size} rows, "
-                f"and the network's {self.net.config.vocabulary_size}: set the task's language to the network's"
-            )
+        task.check_vocabulary(self.net.config.vocabulary_size)
         rng = random.Random(0)
         samples = [task.sample({"uniq_id": str(i)} | dict(row), False, rng) for i, row in enumerate(rows)]
         if not samples:

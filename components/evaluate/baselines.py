@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.measures import CaptionMeasure, Measure, Row
+from components.evaluate.measures import CaptionMeasure, GroundingMeasure, Measure, Row, VqaMeasure
 from components.evaluate.question_types import question_type
 from components.evaluate.record import load_json
 from ofa.data import RowError, Table
@@ -43,7 +43,7 @@ def baselines(
         objects: COCO instances file or detection table with the objects of the evaluated pictures.
     """
     task = measure.task
-    make = _BASELINES.get(task.name)
+    make = _BASELINES.get(type(measure))
     if make is None:
         return {}
     paths = [train_table] if isinstance(train_table, str) else list(train_table)
@@ -166,4 +166,4 @@ def _sample(train: Table) -> Iterator[Mapping[str, Any]]:
             continue
 
 
-_BASELINES = {"caption": _caption, "refcoco": _refcoco, "vqa": _vqa}
+_BASELINES = {CaptionMeasure: _caption, GroundingMeasure: _refcoco, VqaMeasure: _vqa}

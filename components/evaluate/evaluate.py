@@ -193,7 +193,7 @@ def _save(out: Path, result: Evaluation, rows: Sequence[Row], rejected: Sequence
             file.write(json.dumps(row | {"measures": values}, ensure_ascii=False) + "\n")
     with atomic_write(out / REJECTED) as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected)
-    if result.task == "caption":
+    if result.metric == "CIDEr":
         write_coco_results(out / COCO_RESULTS, {row["uniq_id"]: row["prediction"] for row in rows})
     result.save(out)
 

@@ -17,6 +17,10 @@ from ofa.metrics import caption, grounding
 from ofa.metrics.vqa import normalize_answer
 from ofa.tasks import Prediction, Task
 from ofa.tasks.boxes import Box
+from ofa.tasks.caption import Caption
+from ofa.tasks.refcoco import Refcoco
+from ofa.tasks.vqa import Vqa
+from ofa.text.cleaning import spaced
 
 Row = dict[str, Any]
 """A line of `predictions.jsonl`: uniq_id, image_id, row, prompt, prediction, score, seconds, references, and what
@@ -37,6 +41,10 @@ class Measured:
     """Counts in ten equal bins from 0 to 1."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Metrics that could not be computed, and why."""
+
+
+ENGLISH_METRICS = ("METEOR", "SPICE")
+"""Caption metrics that know English words and sentences only."""
 
 
 class Measure:
@@ -110,20 +118,26 @@ class CaptionMeasure(Measure):
         return {"references": [text for row in rows for text in self.truth(row, None)["references"]]}
 
     def measure(self, rows: Sequence[Row]) -> Measured:
-        wanted = [name for name in caption.METRICS if name not in self.skip]
+        no_chinese = dict.fromkeys(ENGLISH_METRICS, "it knows no Chinese") if self._chinese else {}
+        wanted = [name for name in caption.METRICS if name not in self.skip and name not in no_chinese]
         found = caption.score(
             {row["uniq_id"]: row["prediction"] for row in rows},
             {row["uniq_id"]: row["references"] for row in rows},
             wanted,
         )
         values = [found.per_image[row["uniq_id"]] for row in rows]
-        return Measured(scores=found.overall, rows=values, metric="CIDEr", skipped=found.skipped)
+        return Measured(scores=found.overall, rows=values, metric="CIDEr", skipped=found.skipped | no_chinese)
 
     def slices(self, row: Row) -> dict[str, str]:
-        words = statistics.fmean(len(reference.split()) for reference in row["references"])
-        length = "1-8 words" if words <= 8 else "9-12 words" if words <= 12 else "13+ words"
+        unit = "characters" if self._chinese else "words"
+        words = statistics.fmean(len(spaced(reference).split()) for reference in row["references"])
+        length = f"1-8 {unit}" if words <= 8 else f"9-12 {unit}" if words <= 12 else f"13+ {unit}"
         objects = {"objects": str(row["objects"]) if row["objects"] < 5 else "5+"} if row.get("objects") else {}
         return {"reference length": length} | objects
+
+    @property
+    def _chinese(self) -> bool:
+        return self.task.settings.language == "chinese"
 
 
 class GroundingMeasure(Measure):
@@ -152,7 +166,7 @@ class GroundingMeasure(Measure):
         low, high = grounding.SIZES[_class((x1 - x0) * (y1 - y0) / (width * height), grounding.SIZES)]
         return {
             "box size": f"{100 * low:g}-{100 * min(1.0, high):g} % of the picture",
-            "words in the expression": _class(len(row["text"].split()), grounding.LENGTHS),
+            "words in the expression": _class(len(spaced(row["text"]).split()), grounding.LENGTHS),
         }
 
 
@@ -199,7 +213,7 @@ def measure_for(task: Task, skip: Collection[str] = ()) -> Measure:
         if name not in caption.METRICS:
             known = list(caption.METRICS)
             raise OFAError(f"no metric '{name}' to leave out{nearest(name, known)} (there are: {', '.join(known)})")
-    return _MEASURES.get(task.name, Measure)(task, skip)
+    return next((made for kind, made in _MEASURES.items() if isinstance(task, kind)), Measure)(task, skip)
 
 
 def plain(value: Any) -> Any:
@@ -226,4 +240,4 @@ def _class(value: float, classes: Mapping[str, tuple[float, float]]) -> str:
     return next(name for name, (low, high) in classes.items() if low <= value < high)
 
 
-_MEASURES: dict[str, type[Measure]] = {"caption": CaptionMeasure, "refcoco": GroundingMeasure, "vqa": VqaMeasure}
+_MEASURES: dict[type[Task], type[Measure]] = {Caption: CaptionMeasure, Refcoco: GroundingMeasure, Vqa: VqaMeasure}

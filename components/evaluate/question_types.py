@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 OTHER = "none of the above"
+YES_NO = ("yes", "no", "有", "没有", "是", "不是")
 
 # The 64 beginnings by which VQA v2 groups its questions (`mscoco_question_types.txt`).
 QUESTION_TYPES = frozenset(
@@ -21,8 +22,14 @@ QUESTION_TYPES = frozenset(
 _LONGEST = max(len(kind.split()) for kind in QUESTION_TYPES)
 
 
+CHINESE_TYPES = ("有没有", "几", "哪里", "什么位置", "什么", "吗")
+"""What tells Chinese questions apart: whether, how many, where, what."""
+
+
 def question_type(question: str) -> str:
-    """The longest of the known beginnings that the question has."""
+    """The longest of the known beginnings that the question has, or of a Chinese one what it asks with."""
+    if asked := next((word for word in CHINESE_TYPES if word in question), None):
+        return asked
     words = question.lower().replace("?", " ").split()
     for length in range(min(_LONGEST, len(words)), 0, -1):
         if (beginning := " ".join(words[:length])) in QUESTION_TYPES:
@@ -33,6 +40,6 @@ def question_type(question: str) -> str:
 def answer_type(answers: Mapping[str, float]) -> str:
     """yes/no, number or other, by the answer that most people gave."""
     usual = max(answers, key=answers.get)
-    if usual in ("yes", "no"):
+    if usual in YES_NO:
         return "yes/no"
     return "number" if usual.replace(".", "", 1).isdigit() else "other"

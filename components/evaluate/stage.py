@@ -13,6 +13,7 @@ from components.tables import table_files
 from ofa import tasks
 from ofa.errors import OFAError
 from ofa.settings import build
+from ofa.tasks.store import load_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ def evaluate_stage(
     settings: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Evaluation:
-    """Evaluate a network on the table KIND_SPLIT.tsv of its task, beside baselines from KIND_train.tsv.
+    """Evaluate a network on the table of its task and language, beside baselines from the training table.
 
     Args:
         task: its name.
@@ -80,15 +81,16 @@ def evaluate_stage(
     base = section(params, "evaluate", EvaluateSection) if params else EvaluateSection()
     chosen = dataclasses.asdict(build(EvaluateSection, dataclasses.asdict(base) | changes, "evaluate"))
     search = chosen.pop("search").get(task)
-    kind = tasks.get(task).table
+    checkpoint = checkpoint or f"models/{task}"
+    name = load_task(checkpoint, task).table_name
     return evaluate(
         task,
-        checkpoint or f"models/{task}",
-        [str(path) for path in table_files(tables, kind, split)],
+        checkpoint,
+        [str(path) for path in table_files(tables, name, split)],
         out or f"evaluations/{task}",
         settings=settings,
         search=search,
-        train_table=_existing(tables, kind, "train"),
+        train_table=_existing(tables, name, "train"),
         objects=objects or next(iter(_existing(tables, "detection", split) or ()), None),
         metrics=metrics or None,
         params=params or None,
@@ -96,8 +98,8 @@ def evaluate_stage(
     )
 
 
-def _existing(tables: str, kind: str, split: str) -> list[str] | None:
+def _existing(tables: str, name: str, split: str) -> list[str] | None:
     try:
-        return [str(path) for path in table_files(Path(tables), kind, split)]
+        return [str(path) for path in table_files(Path(tables), name, split)]
     except OFAError:
         return None

@@ -63,6 +63,7 @@ def finetune(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # of prompts and adapters, which `init` lacks: a run that goes on starts alike
         net = checkpoint.load(init, **settings.model)
+    task.check_vocabulary(net.config.vocabulary_size)
     result = fit(
         name,
         net,

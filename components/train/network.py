@@ -14,8 +14,7 @@ from ofa import checkpoint
 from ofa.data import Table
 from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import Task
-from ofa.tasks.boxes import BoxSettings
-from ofa.tasks.pretrain import TASKS, PretrainSettings
+from ofa.tasks.pretrain import PretrainSettings, make_tasks
 from ofa.text import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -43,22 +42,25 @@ def first_network(tables: str, params: str, init: str = "") -> OFAModel:
         torch.manual_seed(model.seed)
         net = OFAModel(OFAConfig.preset(model.size, **overrides))
     if model.smooth_bins:
-        smooth_bins(net, settings.vision_language, model.smooth_bins)
+        tokenizer = Tokenizer.of_size(net.config.vocabulary_size)
+        smooth_bins(net, tokenizer.bin_offset, settings.vision_language.num_bins, model.smooth_bins)
     return net
 
 
 def located_tasks(tasks: PretrainSettings, tables: str) -> PretrainSettings:
     """The settings of pretraining with the negatives of the folder of tables, unless they name others."""
-    if tasks.vision_language.negatives is not None:
-        return tasks
-    negatives = dataclasses.replace(tasks.vision_language, negatives=str(Path(tables) / "negatives"))
-    return dataclasses.replace(tasks, vision_language=negatives)
+    places = {"vision_language": "negatives", "vision_language_zh": "negatives_zh"}
+    located = {
+        kind: dataclasses.replace(getattr(tasks, kind), negatives=str(Path(tables) / name))
+        for kind, name in places.items()
+        if getattr(tasks, kind).negatives is None
+    }
+    return dataclasses.replace(tasks, **located)
 
 
-def smooth_bins(net: OFAModel, settings: BoxSettings, width: float) -> None:
+def smooth_bins(net: OFAModel, first: int, count: int, width: float) -> None:
     """Filter the rows of the coordinate bins along the coordinate with a Gaussian, keeping their mean norm."""
-    first = Tokenizer.english().bin_offset
-    rows = net.embed_tokens.weight.data[first : first + settings.num_bins]
+    rows = net.embed_tokens.weight.data[first : first + count]
     numbers = torch.arange(len(rows), dtype=rows.dtype)
     kernel = torch.exp(-((numbers[:, None] - numbers) ** 2) / (2 * width**2))
     smooth = kernel @ rows
@@ -67,8 +69,7 @@ def smooth_bins(net: OFAModel, settings: BoxSettings, width: float) -> None:
 
 def _all_tables(tasks: PretrainSettings, tables: str, params: str) -> list[tuple[Table, Task]]:
     """The tables that pretraining and finetuning will use, with their tasks."""
-    kinds = section(params, "pretrain", PretrainSection).tables
-    used = [TASKS[kind](getattr(tasks, kind)) for kind in kinds]
+    used = list(make_tasks(section(params, "pretrain", PretrainSection).tables, tasks).values())
     finetuning = load_params(params).get("finetune") or {}
     used += [finetune_section(params, name).make_task(name, tables) for name in finetuning]
     return [(open_table(tables, task, "train"), task) for task in used]

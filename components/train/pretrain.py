@@ -6,7 +6,7 @@ from components.train.network import first_network, located_tasks
 from components.train.run import deliver, fit
 from components.train.settings import ModelSettings, PretrainSection, train_config
 from ofa.tasks import Task, create
-from ofa.tasks.pretrain import TASKS, PretrainSettings, sources
+from ofa.tasks.pretrain import PretrainSettings, make_tasks, sources
 from ofa.train.loop import TrainResult
 
 
@@ -33,11 +33,14 @@ def pretrain(
     """
     settings = section(params, "pretrain", PretrainSection)
     tasks = located_tasks(settings.tasks, tables)
-    mixture = sources({kind: open_table(tables, TASKS[kind], "train") for kind in settings.tables}, tasks)
+    opened = {kind: open_table(tables, task, "train") for kind, task in make_tasks(settings.tables, tasks).items()}
+    mixture = sources(opened, tasks)
     first = mixture[0]
     rows = len(first.table) * sum(source.weight for source in mixture) / first.weight
     config = train_config(params, settings, "pretrain", rows)
     net = first_network(tables, params, init)
+    for source in mixture:
+        source.task.check_vocabulary(net.config.vocabulary_size)
     result = fit(
         "pretrain",
         net,
@@ -56,7 +59,7 @@ def pretrain(
 def _known_tasks(settings: PretrainSettings) -> dict[str, Task]:
     """The tasks that a pretrained network can be asked for, as it was trained on them."""
     shared = settings.vision_language
-    size = {"patch_image_size": shared.patch_image_size, "language": shared.language}
+    size = {name: getattr(shared, name) for name in ("patch_image_size", "language", "vocabulary")}
     return {
         "caption": create("caption", size),
         "vqa": create("vqa", size | {"add_object": False, "prompt_type": "none"}),

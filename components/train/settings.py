@@ -11,6 +11,7 @@ from ofa.model import OFAConfig
 from ofa.settings import build
 from ofa.tasks import Task, create
 from ofa.tasks.answers import read_answers
+from ofa.tasks.base import Language
 from ofa.tasks.pretrain import TASKS, PretrainSettings
 from ofa.train.config import TrainConfig
 
@@ -43,6 +44,8 @@ class StemSection:
 
     patch_image_size: int = 128
     """Side of the square (pixels) that pictures are resized to."""
+    languages: tuple[Language, ...] = ("english",)
+    """Languages of the rows of visual grounding: english, chinese."""
     regions: float = 0.75
     """Share of rows of visual grounding in a batch; the others are rows of detection."""
     block: int = 1
@@ -89,7 +92,7 @@ class FinetuneSection:
     task: str = ""
     """Name of the task; empty: the section's own key."""
     table: str = ""
-    """The tables are TABLE_train.tsv and TABLE_val.tsv; empty: those of the task's kind."""
+    """The tables are TABLE_train.tsv and TABLE_val.tsv; empty: those of the task's kind and language."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the task; they go with the checkpoint, so that it is evaluated and served as it was trained."""
     block: int = 1

@@ -6,7 +6,7 @@ from components.train.network import first_network
 from components.train.run import deliver, running
 from components.train.settings import ModelSettings, StemSection, train_config
 from ofa.tasks.detection import Detection
-from ofa.tasks.refcoco import Refcoco
+from ofa.tasks.refcoco import Refcoco, RefcocoSettings
 from ofa.train.loop import TrainResult
 from ofa.train.stem import StemTables, pretrain_stem
 
@@ -29,12 +29,16 @@ def stem(
     settings = section(params, "stem", StemSection)
     config = train_config(params, settings, "stem")
     net = first_network(tables, params)
+    grounding = {language: Refcoco(RefcocoSettings(language=language)) for language in settings.languages}
     opened, valid = (
-        StemTables(objects=open_table(tables, Detection, split), regions=open_table(tables, Refcoco, split))
+        StemTables(
+            objects=open_table(tables, Detection(), split),
+            regions={language: open_table(tables, task, split) for language, task in grounding.items()},
+        )
         for split in ("train", "val")
     )
     logged = {"model": section(params, "model", ModelSettings), "stem": settings}
-    read = {"objects": opened.objects, "regions": opened.regions}
+    read = {"objects": opened.objects, **opened.regions}
     with running("stem", config, work, logged, read, "stem") as common:
         result = pretrain_stem(
             net,

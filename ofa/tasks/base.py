@@ -24,6 +24,8 @@ from ofa.text import Tokenizer
 PromptType = Literal["none", "prev_output", "src"]
 """What the decoder is given before the answer: bos; the source without eos; the whole source."""
 
+Language = Literal["english", "chinese"]
+
 MEMORY = 50_000
 """Texts whose token ids a task remembers."""
 
@@ -32,8 +34,11 @@ MEMORY = 50_000
 class TextSettings:
     """Settings of every task."""
 
-    language: Literal["english", "chinese"] = "english"
-    """Vocabulary, prompts and cleaning."""
+    language: Language = "english"
+    """Of prompts, texts and answers."""
+    vocabulary: Language | None = None
+    """What the network reads and writes; None: that of the language. A network for both languages has the Chinese
+    vocabulary, in which English is lower-cased."""
     max_src_length: int = 80
     """Words of the input text that are kept."""
     max_tgt_length: int = 30
@@ -113,10 +118,24 @@ class Task(ABC):
 
     def __init__(self, settings: TextSettings | None = None):
         self.settings = settings or self.Settings()
-        self.tokenizer = Tokenizer.english() if self.settings.language == "english" else Tokenizer.chinese()
+        vocabulary = self.settings.vocabulary or self.settings.language
+        self.tokenizer = Tokenizer.english() if vocabulary == "english" else Tokenizer.chinese()
         self.bos = torch.tensor([self.tokenizer.bos])
         self.eos = torch.tensor([self.tokenizer.eos])
         self._memory: dict[tuple[str, int | None], LongTensor] = {}
+
+    def check_vocabulary(self, rows: int) -> None:
+        """Raise OFAError if a network whose token matrix has so many rows cannot read the task's tokens."""
+        if self.tokenizer.size > rows:
+            raise OFAError(
+                f"task '{self.name}' has the {self.tokenizer.name} vocabulary of {self.tokenizer.size} rows, and the "
+                f"network has {rows}: set the task's language, or its vocabulary, to the network's"
+            )
+
+    @property
+    def table_name(self) -> str:
+        """What the files of its tables begin with: "caption", "caption_zh"."""
+        return f"{self.table}_zh" if self.settings.language == "chinese" else self.table
 
     @abstractmethod
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample | list[Sample]:

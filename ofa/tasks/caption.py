@@ -8,7 +8,7 @@ from typing import Any
 from ofa.data.batch import Sample
 from ofa.generate import SearchConfig
 from ofa.metrics import caption as metric
-from ofa.tasks.base import ImageSettings, ImageTask, Prediction, register
+from ofa.tasks.base import ImageSettings, ImageTask, Language, Prediction, register
 from ofa.text.cleaning import strip_punctuation
 
 PROMPTS = {"english": " what does the image describe?", "chinese": "图片描述了什么内容?"}
@@ -62,3 +62,18 @@ class Caption(ImageTask):
         """CIDEr, and the share of captions that equal a reference."""
         values = {number: prediction.value for number, prediction in enumerate(predictions)}
         return metric.score(values, dict(enumerate(references)), metrics=("CIDEr", "exact_match")).overall
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionZhSettings(CaptionSettings):
+    """Settings of captioning in Chinese."""
+
+    language: Language = "chinese"
+
+
+@register
+class CaptionZh(Caption):
+    """Captioning in Chinese: a task of its own, with a table, a network, scores and rules of the gate."""
+
+    name = "caption_zh"
+    Settings = CaptionZhSettings

@@ -1,10 +1,11 @@
 """The mixture of pretraining: pictures with texts, texts, pictures, and detection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ofa.data.mixing import Source
 from ofa.errors import OFAError, nearest
+from ofa.tasks.base import Task
 from ofa.tasks.detection import Detection, DetectionSettings
 from ofa.tasks.infilling import ImageInfilling, ImageInfillingSettings, TextInfilling, TextInfillingSettings
 from ofa.tasks.vision_language import VisionLanguage, VisionLanguageSettings
@@ -12,14 +13,23 @@ from ofa.tasks.vision_language import VisionLanguage, VisionLanguageSettings
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
-    """Settings of the four tables of pretraining, and how they are mixed."""
+    """Settings of the tables of pretraining, the original's four and those in Chinese, and how they are mixed."""
 
     vision_language: VisionLanguageSettings = VisionLanguageSettings()
+    vision_language_zh: VisionLanguageSettings = VisionLanguageSettings(language="chinese")
     text: TextInfillingSettings = TextInfillingSettings(confidence=2.0)
+    text_zh: TextInfillingSettings = TextInfillingSettings(confidence=2.0, language="chinese")
     image: ImageInfillingSettings = ImageInfillingSettings(confidence=2.0)
     detection: DetectionSettings = DetectionSettings(confidence=2.0)
     weights: dict[str, float] = field(
-        default_factory=lambda: {"vision_language": 8.0, "text": 2.0, "image": 1.0, "detection": 1.0}
+        default_factory=lambda: {
+            "vision_language": 8.0,
+            "vision_language_zh": 8.0,
+            "text": 2.0,
+            "text_zh": 2.0,
+            "image": 1.0,
+            "detection": 1.0,
+        }
     )
     """Rows of each table in a batch, relative to each other; the defaults are the original's."""
     blocks: dict[str, int] = field(default_factory=dict)
@@ -33,7 +43,30 @@ class PretrainSettings:
                     raise OFAError(f"{name}: no table '{kind}'{nearest(kind, list(TASKS))} (known: {known})")
 
 
-TASKS = {"vision_language": VisionLanguage, "text": TextInfilling, "image": ImageInfilling, "detection": Detection}
+TASKS = {
+    "vision_language": VisionLanguage,
+    "vision_language_zh": VisionLanguage,
+    "text": TextInfilling,
+    "text_zh": TextInfilling,
+    "image": ImageInfilling,
+    "detection": Detection,
+}
+"""By the kind of table, and for one in Chinese its kind and `_zh`."""
+
+TEXTS = ("text", "text_zh")
+"""Tables without pictures."""
+
+
+def make_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Task]:
+    """The tasks that read tables of these kinds, with their settings.
+
+    Raises:
+        OFAError: pretraining has no table of a kind.
+    """
+    for kind in kinds:
+        if kind not in TASKS:
+            raise OFAError(f"pretraining has no table {kind!r}{nearest(kind, list(TASKS))} (known: {', '.join(TASKS)})")
+    return {kind: TASKS[kind](getattr(settings, kind)) for kind in kinds}
 
 
 def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = PretrainSettings()) -> list[Source]:
@@ -44,25 +77,25 @@ def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = Pretrai
     of a step: pictures with texts, and all the rest.
 
     Args:
-        tables: by kind: vision_language, text, image, detection.
+        tables: by kind, as in `TASKS`.
         settings: of the tasks, and weights.
 
     Raises:
         OFAError: a table of another kind, or one without a weight.
     """
-    tasks = {}
+    tasks = make_tasks(tables, settings)
     for kind in tables:
-        for known, what in ((TASKS, "pretraining has no table"), (settings.weights, "weights lack the table")):
-            if kind not in known:
-                raise OFAError(f"{what} {kind!r}{nearest(kind, list(TASKS))} (known: {', '.join(TASKS)})")
-        tasks[kind] = TASKS[kind](getattr(settings, kind))
+        if kind not in settings.weights:
+            raise OFAError(f"weights lack the table {kind!r} (they have {', '.join(settings.weights)})")
     form_of = {
         kind: (task.settings.patch_image_size, getattr(task.settings, "sample_patch_num", 0))
         for kind, task in tasks.items()
-        if kind != "text"
+        if kind not in TEXTS
     }
     forms = list(dict.fromkeys(form_of.values()))
-    group_of = {kind: forms.index(form) for kind, form in form_of.items()} | {"text": max(len(forms) - 1, 0)}
+    group_of = {kind: forms.index(form) for kind, form in form_of.items()} | dict.fromkeys(
+        TEXTS, max(len(forms) - 1, 0)
+    )
     return [
         Source(
             table=table,

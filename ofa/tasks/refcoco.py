@@ -12,7 +12,7 @@ from ofa.data.geometry import NO_BOXES, stretch
 from ofa.data.transforms import to_tensor
 from ofa.generate import SearchConfig
 from ofa.metrics.grounding import accuracy
-from ofa.tasks.base import ImageTask, Prediction, register
+from ofa.tasks.base import ImageTask, Language, Prediction, register
 from ofa.tasks.boxes import Box, BoxSettings, Region, parse_box
 from ofa.text.cleaning import pre_caption
 
@@ -76,3 +76,18 @@ class Refcoco(ImageTask):
         """Share of boxes with an intersection over union of at least 0.5."""
         boxes = [prediction.value.xyxy for prediction in predictions]
         return {"acc@0.5": accuracy(boxes, [reference.box for reference in references])}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefcocoZhSettings(RefcocoSettings):
+    """Settings of visual grounding in Chinese."""
+
+    language: Language = "chinese"
+
+
+@register
+class RefcocoZh(Refcoco):
+    """Visual grounding in Chinese: a task of its own, with a table, a network, scores and rules of the gate."""
+
+    name = "refcoco_zh"
+    Settings = RefcocoZhSettings

@@ -11,7 +11,7 @@ from ofa.data.batch import Batch, Sample
 from ofa.errors import OFAError
 from ofa.generate import SearchConfig, generate
 from ofa.tasks.answers import AnswerSpace, rank, read_answers
-from ofa.tasks.base import ImageSettings, ImageTask, Prediction, PromptType, register
+from ofa.tasks.base import ImageSettings, ImageTask, Language, Prediction, PromptType, register
 from ofa.text.cleaning import pre_question
 
 
@@ -80,7 +80,7 @@ class Vqa(ImageTask):
 
     def _question(self, row: Mapping[str, Any]) -> list[torch.LongTensor]:
         question = pre_question(row["question"], self.settings.max_src_length)
-        parts = [self.encode(f" {question}" if question.endswith("?") else f" {question}?")]
+        parts = [self.encode(f" {question}" if question.endswith(("?", "？")) else f" {question}?")]
         if self.settings.add_object and row.get("objects") is not None:
             labels = row["objects"].strip().split("&&")[: self.settings.max_object_length]
             parts.append(self.encode(f" object: {' '.join(labels)}"))
@@ -104,6 +104,21 @@ class Vqa(ImageTask):
         """Mean confidence of the predicted answers; the official accuracy is in `ofa.metrics.vqa`."""
         right = [truth.get(found.value, 0.0) for found, truth in zip(predictions, references, strict=True)]
         return {"accuracy": sum(right) / len(right)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VqaZhSettings(VqaSettings):
+    """Settings of question answering in Chinese."""
+
+    language: Language = "chinese"
+
+
+@register
+class VqaZh(Vqa):
+    """Question answering in Chinese: a task of its own, with a table, a network, scores and rules of the gate."""
+
+    name = "vqa_zh"
+    Settings = VqaZhSettings
 
 
 def parse_answers(text: str) -> dict[str, float]:

@@ -3,6 +3,10 @@
 import re
 import string
 
+CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0002ffff"
+"""CJK punctuation, kana, ideographs and full-width forms, as a regular expression's set."""
+
+_IN_CJK = re.compile(f"([{CJK}])")
 _LEADING = ",.!?*#:;~"
 _WHITESPACE = re.compile(r"\s{2,}")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -31,6 +35,11 @@ def pre_question(question: str, max_words: int | None = None) -> str:
 def strip_punctuation(text: str) -> str:
     """Remove ASCII punctuation, as the original does with caption targets, references and generated captions."""
     return text.translate(_NO_PUNCTUATION)
+
+
+def spaced(text: str) -> str:
+    """The text with spaces around each Chinese character: scores that count words count those then."""
+    return _IN_CJK.sub(r" \1 ", text)
 
 
 def _plain(text: str) -> str:

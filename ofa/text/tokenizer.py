@@ -14,6 +14,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import tokenizers  # noqa: E402  (reads the variable above)
 from tokenizers import decoders, models, normalizers, pre_tokenizers  # noqa: E402
 
+from ofa.text.cleaning import CJK  # noqa: E402
+
 ENGLISH = Path(__file__).with_name("english.txt")
 CHINESE = Path(__file__).with_name("chinese.txt")
 
@@ -24,9 +26,7 @@ NAMES = {59457: "english", 30325: "chinese"}
 """The name of a vocabulary by its number of rows."""
 
 _MADE_UP = 3
-# Spaces beside these are WordPiece's, not the writer's: CJK punctuation, kana, ideographs, full-width forms.
-_CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0002ffff"
-_CJK_SPACE = re.compile(f"(?<=[{_CJK}]) +| +(?=[{_CJK}])")
+_CJK_SPACE = re.compile(f"(?<=[{CJK}]) +| +(?=[{CJK}])")  # WordPiece's, not the writer's
 
 
 class Tokenizer:

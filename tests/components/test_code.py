@@ -9,7 +9,7 @@ FILES = {
     "toy/step.py": "from toy.parts import add\n\n\ndef step():\n    from toy import late\n\n    add(1, late.TWO)\n",
     "toy/parts/__init__.py": "from toy.parts.sums import add\n",
     "toy/parts/sums.py": '"""Sums."""\n\n\ndef add(a, b):\n    """a + b"""\n    return a + b  # exactly\n',
-    "toy/late.py": "import toy.errors\n\nTWO = 2\n",
+    "toy/late.py": "import toy.errors\n\nTWO = 2\nif TWO < 0:\n    raise toy.errors.ToyError(f'{TWO} is small')\n",
     "toy/errors.py": "class ToyError(Exception):\n    pass\n",
     "toy/other.py": "THREE = 3\n",
 }
@@ -43,6 +43,8 @@ def test_imports_are_followed_wherever_they_stand(project):
     [
         ("toy/parts/sums.py", "a + b  #", "a - b  #"),
         ("toy/late.py", "TWO = 2", "TWO = 3"),
+        ("toy/late.py", "TWO < 0", "TWO < 1"),
+        ("toy/late.py", "toy.errors.ToyError(", "ValueError("),
         ("toy/step.py", "add(1,", "add(0,"),
         ("toy/parts/sums.py", '    """a + b"""\n', "    a = a * 2\n"),
     ],
@@ -60,6 +62,7 @@ def test_a_change_of_what_it_does_counts(project, name, old, new):
         ("toy/parts/sums.py", '"""a + b"""', '"""The sum."""'),
         ("toy/parts/sums.py", '"""Sums."""\n', ""),
         ("toy/step.py", "add(1, late.TWO)", "add(\n        1,\n        late.TWO,\n    )"),
+        ("toy/late.py", "is small", "is too small"),
         ("toy/other.py", "THREE = 3", "THREE = 4"),
     ],
 )

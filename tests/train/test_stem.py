@@ -112,7 +112,9 @@ def test_the_encoder_learns_to_see_and_to_find_what_a_text_means(tmp_path):
     net = OFAModel(OFAConfig.preset("nano", d_model=64, ffn_dim=128, resnet_blocks=(1, 1, 1), output_ids=ids))
     before = toy.weights(net)
     tables, valid = (
-        StemTables(objects=[row(i) for i in numbers], regions=[region for i in numbers for region in regions(i)])
+        StemTables(
+            objects=[row(i) for i in numbers], regions={"english": [region for i in numbers for region in regions(i)]}
+        )
         for numbers in (range(150), range(1000, 1060))
     )
     config = TrainConfig(steps=150, batch_size=16, lr=4e-3, schedule="cosine", betas=(0.9, 0.98), device="cpu")

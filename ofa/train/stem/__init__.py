@@ -6,8 +6,9 @@ trained from nothing on a small set of pictures learns to see, and to bind words
 objective, which tells it about every cell, and not within hours without it. The head is thrown away afterwards.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from ofa.data.ordered import Ordered
 from ofa.data.table import RowError
 from ofa.errors import OFAError
 from ofa.model import OFAModel
+from ofa.tasks.base import Language
+from ofa.text import Tokenizer
 from ofa.train.compact import CompactVocabulary
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
@@ -36,8 +39,8 @@ class StemTables:
 
     objects: Table
     """Rows of detection."""
-    regions: Table | None = None
-    """Rows of visual grounding; without them the encoder learns nothing of texts."""
+    regions: Mapping[Language, Table] = field(default_factory=dict)
+    """Rows of visual grounding by language; without them the encoder learns nothing of texts."""
 
 
 def pretrain_stem(
@@ -67,9 +70,10 @@ def pretrain_stem(
         config: settings; the fields about token losses have no meaning here.
         out_dir, callbacks, identity, restart, world: see `ofa.train.loop.train`.
         image_size: side in pixels that pictures are resized to, a multiple of 16; that of the training after this one.
-        regions: share of rows of visual grounding in a batch.
+        regions: share of rows of visual grounding in a batch; languages have equal parts of it.
         block: rows of visual grounding that are read together, see `ofa.data.mixing.Source`.
-        valid: to measure `object_accuracy`, `cell_accuracy`, `box_iou` and `region_acc@0.5` on.
+        valid: to measure `object_accuracy`, `cell_accuracy`, `box_iou` and `region_acc@0.5` on; the last is that of
+            all languages' rows.
         valid_rows: the first so many rows of each table.
         workers, max_bad_rows, report: see `ofa.data.mixing.Stream`.
 
@@ -80,8 +84,10 @@ def pretrain_stem(
         raise OFAError(f"image_size {image_size} must be a multiple of {STRIDE}")
     world = world or World.connect(config.device)
     kinds = object_kinds(tables.objects)
-    tasks = ObjectCells(kinds, image_size), RegionCells(image_size)
-    names = [tasks[1].task.encode(f" {kind}") for kind in kinds]
+    vocabulary = Tokenizer.of_size(net.config.vocabulary_size).name
+    objects = ObjectCells(kinds, image_size, vocabulary)
+    meant = {language: RegionCells(image_size, language, vocabulary) for language in tables.regions}
+    names = [objects.task.encode(f" {kind}") for kind in kinds]
     compact = CompactVocabulary.of(net)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -89,8 +95,18 @@ def pretrain_stem(
         if compact is not None:
             stem = StemNetwork(compact.net, [compact.column[name] for name in names])
             whole.head = stem.head
+
+    def sources(tables: StemTables, block: int) -> list[Source]:
+        found = [Source(table=tables.objects, task=objects, weight=1 - regions if meant else 1)]
+        for language, table in tables.regions.items():
+            found.append(Source(table=table, task=meant[language], weight=regions / len(meant), block=block))
+        return found
+
+    def rows(source: Source) -> Ordered:
+        return Ordered(source, config.batch_size, limit=valid_rows, max_bad_rows=max_bad_rows)
+
     stream = Stream(
-        _sources(tables, tasks, regions, block),
+        sources(tables, block),
         config.batch_size // config.accumulate,
         config.seed,
         world.rank,
@@ -101,11 +117,10 @@ def pretrain_stem(
     )
 
     def validate(_: nn.Module) -> dict[str, float]:
-        metrics = {}
-        sources = _sources(valid, tasks, regions, 1)
-        for source, measure in zip(sources, (measure_objects, measure_regions), strict=False):
-            rows = Ordered(source, config.batch_size, limit=valid_rows, max_bad_rows=max_bad_rows)
-            metrics |= measure(whole.eval(), rows, world.device)
+        pictures, *texts = sources(valid, 1)
+        metrics = measure_objects(whole.eval(), rows(pictures), world.device)
+        if texts:
+            metrics |= measure_regions(whole, itertools.chain.from_iterable(map(rows, texts)), world.device)
         return metrics
 
     result = train(
@@ -123,10 +138,3 @@ def pretrain_stem(
     if compact is not None:
         compact.write_back()
     return result
-
-
-def _sources(tables: StemTables, tasks: tuple[ObjectCells, RegionCells], regions: float, block: int) -> list[Source]:
-    objects = Source(table=tables.objects, task=tasks[0], weight=1 - regions)
-    if tables.regions is None:
-        return [objects]
-    return [objects, Source(table=tables.regions, task=tasks[1], weight=regions, block=block)]

@@ -13,6 +13,7 @@ from ofa.data.geometry import flip, stretch
 from ofa.data.images import open_image
 from ofa.data.transforms import to_tensor
 from ofa.errors import OFAError
+from ofa.tasks.base import Language
 from ofa.tasks.detection import PROMPTS, Detection, DetectionSettings, parse_objects
 from ofa.tasks.refcoco import Refcoco, RefcocoSettings
 from ofa.train.stem.cells import BACKGROUND, STRIDE, UNKNOWN, Cells, assign
@@ -26,9 +27,9 @@ class ObjectCells:
 
     name = "objects"
 
-    def __init__(self, kinds: Sequence[str], image_size: int):
+    def __init__(self, kinds: Sequence[str], image_size: int, vocabulary: Language = "english"):
         self.numbers = {kind: number for number, kind in enumerate(kinds, start=BACKGROUND + 1)}
-        self.task = Detection(DetectionSettings(patch_image_size=image_size))
+        self.task = Detection(DetectionSettings(patch_image_size=image_size, vocabulary=vocabulary))
         self.source = self.task.source(self.task.encode(self.task.prompt(PROMPTS)))
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
@@ -56,10 +57,9 @@ class ObjectCells:
 class RegionCells:
     """Rows of visual grounding: which cells belong to the region that the text describes, and its box."""
 
-    name = "regions"
-
-    def __init__(self, image_size: int):
-        self.task = Refcoco(RefcocoSettings(patch_image_size=image_size))
+    def __init__(self, image_size: int, language: Language = "english", vocabulary: Language = "english"):
+        self.name = f"regions/{language}"
+        self.task = Refcoco(RefcocoSettings(patch_image_size=image_size, language=language, vocabulary=vocabulary))
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
         sample = self.task.sample(row, train, rng)

@@ -7,13 +7,14 @@ from components.tables import open_table
 from components.train.settings import PretrainSection, finetune_section
 from components.train.vocabulary import used_ids
 from ofa.settings import section
-from ofa.tasks.pretrain import TASKS, sources
+from ofa.tasks.pretrain import make_tasks, sources
 
 
 def test_every_sample_of_every_table_is_covered(small_tables, params):
     settings = section(params, "pretrain", PretrainSection).tasks
-    opened = {kind: open_table(small_tables, TASKS[kind], "train") for kind in ("vision_language", "detection")}
-    mixture = sources(opened, _with_negatives(settings, small_tables))
+    settings = _with_negatives(settings, small_tables)
+    tasks = make_tasks(("vision_language", "detection"), settings)
+    mixture = sources({kind: open_table(small_tables, task, "train") for kind, task in tasks.items()}, settings)
     pairs = [(source.table, source.task) for source in mixture]
     task = finetune_section(params, "vqa").make_task("vqa", small_tables)
     pairs.append((open_table(small_tables, task, "train"), task))
