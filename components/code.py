@@ -81,24 +81,13 @@ STEPS = {
 
 def step_hashes() -> dict[str, str | dict[str, str]]:
     """The first digits of each step's hash; by task for the steps that have one for each."""
-    tasks = task_modules()
+    from ofa import tasks
+
+    modules = {name: tasks.get(name).__module__ for name in tasks.names()}
     return {
-        name: {task: step.hash(module)[:12] for task, module in tasks.items()} if step.tasks else step.hash()[:12]
+        name: {task: step.hash(module)[:12] for task, module in modules.items()} if step.tasks else step.hash()[:12]
         for name, step in STEPS.items()
     }
-
-
-def task_modules() -> dict[str, str]:
-    """Modules of the tasks in `ofa.tasks` by the tasks' names, found without importing them."""
-    modules = {}
-    for path in sorted((ROOT / "ofa" / "tasks").glob("*.py")):
-        for node in ast.parse(path.read_bytes()).body:
-            if isinstance(node, ast.ClassDef) and any(ast.unparse(d) == "register" for d in node.decorator_list):
-                name = next(
-                    s.value for s in node.body if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == "name"
-                )
-                modules[ast.literal_eval(name)] = f"ofa.tasks.{path.stem}"
-    return modules
 
 
 def code_hash(*modules: str, without: Iterable[str] = ()) -> str:
