@@ -128,12 +128,14 @@ def report(
     evaluations: Annotated[str, typer.Argument(help="Folder with an evaluation folder a task.")] = "evaluations",
     out: Annotated[str, typer.Option(help="The page; .md and .json are written beside it.")] = "reports/report.html",
     gate: Annotated[str, typer.Option(help="gate.json, to show what was decided.")] = "",
-    training: Annotated[list[str] | None, typer.Option(help="Folder of a training, for curves; repeatable.")] = None,
+    training: Annotated[
+        list[str] | None, typer.Option(help="Folder of a training, or of several, for curves; repeatable.")
+    ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "OFA evaluation",
 ) -> None:
     """Write a report: a page that opens anywhere, Markdown for pull requests, JSON for machines.
 
-    Example: `ofa evaluate report evaluations --out reports/report.html --training runs/pretrain`
+    Example: `ofa evaluate report evaluations --out reports/report.html --training runs`
     """
     from components.evaluate.report import report
 

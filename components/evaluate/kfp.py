@@ -55,11 +55,8 @@ def write_report(
         finetune: What finetuning left, for each task.
         title: Of the page.
     """
-    from pathlib import Path
-
     from components.evaluate.report import report
 
-    runs = [run.path for run in (stem, pretrain, *(finetune or ())) if run]
-    training = [str(folder) for run in runs for folder in Path(run).iterdir() if folder.is_dir()]
+    training = [run.path for run in (stem, pretrain, *(finetune or ())) if run]
     page.path += ".html"
     report([evaluation.path for evaluation in evaluations], page.path, decision.path, training, title)

@@ -17,6 +17,8 @@ _UNPLOTTED = {
 }  # fmt: skip
 """Columns of a training's history that say nothing about learning."""
 
+HISTORY = "history.csv"
+
 
 def report(
     evaluations: str | Sequence[str],
@@ -33,7 +35,8 @@ def report(
         evaluations: folder with an evaluation folder a task, or those folders.
         out: the page, for example "reports/report.html".
         gate: gate.json, to show what was decided.
-        training: folders of trainings whose `history.csv` and `validation.csv` are drawn.
+        training: folders of trainings whose `history.csv` and `validation.csv` are drawn, or folders of such folders,
+            the trainings in the order of their ends.
         title: of the page.
         pictures: rows shown in each gallery.
         seed: of the random gallery.
@@ -44,7 +47,7 @@ def report(
         "report.html.j2",
         title=title,
         gate=decision,
-        curves=[curve for folder in training for curve in _curves(Path(folder))],
+        curves=[curve for folder in training for run in _runs(Path(folder)) for curve in _curves(run)],
         tasks=[_task(folder, evaluation, pictures, seed) for folder, evaluation in found.values()],
     )
     records = {task: evaluation for task, (_, evaluation) in found.items()}
@@ -175,9 +178,15 @@ def _lineage(e: Evaluation) -> dict[str, str]:
     return {name: value for name, value in lines.items() if value}
 
 
+def _runs(folder: Path) -> list[Path]:
+    """The folder, if a training is in it, else those of the trainings below, in the order of their ends."""
+    histories = [folder / HISTORY] if (folder / HISTORY).is_file() else folder.glob(f"*/{HISTORY}")
+    return [path.parent for path in sorted(histories, key=lambda path: path.stat().st_mtime)]
+
+
 def _curves(folder: Path) -> list[dict[str, Any]]:
     found = []
-    for name in ("history.csv", "validation.csv"):
+    for name in (HISTORY, "validation.csv"):
         if (folder / name).is_file():
             curves = read_curves(folder / name)
             found += [

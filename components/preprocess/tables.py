@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from components.preprocess.rows import check_kinds, open_raw
 from components.preprocess.selection import PerPicture, select
 from components.preprocess.workers import workers
 from ofa.data import TableWriter
-from ofa.data.files import atomic_write
+from ofa.data.files import atomic_write, sha256_file
 from ofa.data.sources.pretraining import write_negatives
 from ofa.data.sources.vqa import build_answers
 from ofa.errors import OFAError, nearest
@@ -24,6 +24,7 @@ from ofa.errors import OFAError, nearest
 STATISTICS = "statistics.json"
 ANSWERS = "answers.json"
 NEGATIVES = "negatives"
+TRAINING = "training.json"
 _MOST_VALUES = 200
 
 _Rejected = tuple[str, int, str, str]
@@ -46,10 +47,10 @@ def tables(
 ) -> dict[str, Any]:
     """Build the tables `out/KIND_SPLIT.tsv` of raw data, and what belongs to them.
 
-    Beside the tables: `statistics.json`, `rejected.tsv`, `answers.json` (the answers that VQA may give), and
-    `negatives/` for image-text matching; those of another language end in its suffix. The files are made beside
-    `out`, which takes its name at the end; an interrupted build keeps its finished shards, and tables whose input is
-    the same as before are taken over.
+    Beside the tables: `statistics.json`, `rejected.tsv`, `training.json` (hashes of what training reads),
+    `answers.json` (the answers that VQA may give), and `negatives/` for image-text matching; the last two of another
+    language end in its suffix. The files are made beside `out`, which takes its name at the end; an interrupted build
+    keeps its finished shards, and tables whose input is the same as before are taken over.
 
     Args:
         out: the folder to make.
@@ -115,6 +116,7 @@ def tables(
         for values in bad:
             writer.write(dict(zip(REJECTED, values, strict=True)))
     statistics = {"tables": described, "rejected_rows": len(bad), "answers": {k: len(v) for k, v in lists.items()}}
+    _write_json(staging / TRAINING, _training(staging, described))
     _write_json(staging / STATISTICS, statistics)
     shutil.rmtree(staging / SHARDS, ignore_errors=True)
     replace_folder(staging, folder)
@@ -153,6 +155,16 @@ def _write_negatives(folder: Path, data: RawData, language: str, rejected: dict[
         rows = (row for row in data.tables[name].rows() if row["uniq_id"] not in rejected.get(name, {}))
         captions = (caption for row in rows for caption in row["caption"].split("&&"))
         write_negatives(folder, captions, data.object_names, data.annotations.get(language))
+
+
+def _training(folder: Path, described: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """SHA-256 of the tables, lists of answers and negatives that training reads, by their names."""
+    names = {
+        "tables": [f"{name}.tsv" for name, table in described.items() if table["split"] in (TRAIN, "val")],
+        "answers": [path.name for path in folder.glob(f"{Path(ANSWERS).stem}*")],
+        "negatives": [path.relative_to(folder).as_posix() for path in folder.glob(f"{NEGATIVES}*/*")],
+    }
+    return {part: {name: sha256_file(folder / name) for name in sorted(files)} for part, files in names.items()}
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -2,19 +2,20 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from components.params import load_params, section
+from components.params import section
 from components.tables import open_table
-from components.train.settings import ModelSettings, PretrainSection, finetune_section
+from components.train.settings import ModelSettings, PretrainSection
 from components.train.vocabulary import used_ids
 from ofa import checkpoint
 from ofa.data import Table
 from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import Task
-from ofa.tasks.pretrain import PretrainSettings, make_tasks
+from ofa.tasks.pretrain import PretrainSettings, known_tasks, make_tasks
 from ofa.text import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def first_network(tables: str, params: str, init: str = "") -> OFAModel:
 
     Args:
         tables: folder of tables: a restricted output covers their words.
-        params: file with the sections `model`, `pretrain` and `finetune`.
+        params: file with the sections `model` and `pretrain`.
         init: where to start from; empty, or nothing there: from scratch, which is logged.
     """
     model = section(params, "model", ModelSettings)
@@ -37,7 +38,9 @@ def first_network(tables: str, params: str, init: str = "") -> OFAModel:
     settings = located_tasks(section(params, "pretrain", PretrainSection).tasks, tables)
     overrides = dict(model.overrides)
     if model.restrict_output:
-        overrides["output_ids"] = used_ids(_all_tables(settings, tables, params))
+        overrides["output_ids"] = used_ids(
+            _all_tables(section(params, "pretrain", PretrainSection).tables, settings, tables)
+        )
     with torch.random.fork_rng():
         torch.manual_seed(model.seed)
         net = OFAModel(OFAConfig.preset(model.size, **overrides))
@@ -67,9 +70,7 @@ def smooth_bins(net: OFAModel, first: int, count: int, width: float) -> None:
     rows.copy_(smooth * (rows.norm() / smooth.norm()))
 
 
-def _all_tables(tasks: PretrainSettings, tables: str, params: str) -> list[tuple[Table, Task]]:
-    """The tables that pretraining and finetuning will use, with their tasks."""
-    used = list(make_tasks(section(params, "pretrain", PretrainSection).tables, tasks).values())
-    finetuning = load_params(params).get("finetune") or {}
-    used += [finetune_section(params, name).make_task(name, tables) for name in finetuning]
+def _all_tables(kinds: Sequence[str], settings: PretrainSettings, tables: str) -> list[tuple[Table, Task]]:
+    """The tables of pretraining, and those of the tasks that a network is finetuned for afterwards."""
+    used = [*make_tasks(kinds, settings).values(), *known_tasks(kinds, settings).values()]
     return [(open_table(tables, task, "train"), task) for task in used]

@@ -5,8 +5,7 @@ from components.tables import open_table
 from components.train.network import first_network, located_tasks
 from components.train.run import deliver, fit
 from components.train.settings import ModelSettings, PretrainSection, train_config
-from ofa.tasks import Task, create
-from ofa.tasks.pretrain import PretrainSettings, make_tasks, sources
+from ofa.tasks.pretrain import known_tasks, make_tasks, sources
 from ofa.train.loop import TrainResult
 
 
@@ -52,17 +51,5 @@ def pretrain(
         workers=settings.workers,
         max_bad_rows=settings.max_bad_rows,
     )
-    deliver(net, out, _known_tasks(tasks), {"Training": {"stage": "pretrain", "steps": result.steps}})
+    deliver(net, out, known_tasks(settings.tables, tasks), {"Training": {"stage": "pretrain", "steps": result.steps}})
     return result
-
-
-def _known_tasks(settings: PretrainSettings) -> dict[str, Task]:
-    """The tasks that a pretrained network can be asked for, as it was trained on them."""
-    shared = settings.vision_language
-    size = {name: getattr(shared, name) for name in ("patch_image_size", "language", "vocabulary")}
-    return {
-        "caption": create("caption", size),
-        "vqa": create("vqa", size | {"add_object": False, "prompt_type": "none"}),
-        "refcoco": create("refcoco", size | {"num_bins": shared.num_bins, "max_image_size": shared.max_image_size}),
-        "detection": create("detection", settings.detection),
-    }

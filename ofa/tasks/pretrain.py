@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from ofa.data.mixing import Source
 from ofa.errors import OFAError, nearest
 from ofa.tasks.base import Task
+from ofa.tasks.caption import Caption, CaptionSettings
 from ofa.tasks.detection import Detection, DetectionSettings
 from ofa.tasks.infilling import ImageInfilling, ImageInfillingSettings, TextInfilling, TextInfillingSettings
+from ofa.tasks.refcoco import Refcoco, RefcocoSettings
 from ofa.tasks.vision_language import VisionLanguage, VisionLanguageSettings
+from ofa.tasks.vqa import Vqa, VqaSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,26 @@ def make_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Ta
         if kind not in TASKS:
             raise OFAError(f"pretraining has no table {kind!r}{nearest(kind, list(TASKS))} (known: {', '.join(TASKS)})")
     return {kind: TASKS[kind](getattr(settings, kind)) for kind in kinds}
+
+
+def known_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Task]:
+    """The tasks that a network knows after pretraining on tables of these kinds, by name, as it learned them."""
+    tasks: dict[str, Task] = {}
+    for kind in kinds:
+        learned = getattr(settings, kind)
+        if kind == "detection":
+            tasks[kind] = Detection(learned)
+        elif TASKS[kind] is VisionLanguage:
+            shared = {name: getattr(learned, name) for name in ("patch_image_size", "language", "vocabulary")}
+            suffix = kind.removeprefix("vision_language")
+            tasks |= {
+                f"caption{suffix}": Caption(CaptionSettings(**shared)),
+                f"refcoco{suffix}": Refcoco(
+                    RefcocoSettings(num_bins=learned.num_bins, max_image_size=learned.max_image_size, **shared)
+                ),
+                f"vqa{suffix}": Vqa(VqaSettings(add_object=False, prompt_type="none", **shared)),
+            }
+    return tasks
 
 
 def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = PretrainSettings()) -> list[Source]:

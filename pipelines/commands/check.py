@@ -1,8 +1,12 @@
 """`ofa check`: every setting, before hours of work depend on one."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+EVALUATIONS = Path("evaluations/test")
+"""Of one set of settings; the gate, the report and the release take all that is in there."""
 
 
 def check(params: Annotated[str, typer.Option(help="File with the settings.")] = "params.yaml") -> None:
@@ -45,6 +49,7 @@ def _finetuning(params: str) -> None:
     from components.params import load_params
     from components.train.settings import finetune_section, train_config
     from ofa import tasks
+    from ofa.errors import OFAError
     from ofa.settings import build
 
     for name in load_params(params)["finetune"] or {}:
@@ -52,6 +57,9 @@ def _finetuning(params: str) -> None:
         task = _known(own.task or name, f"{params}: finetune.{name}")
         train_config(params, own, f"finetune.{name}", rows=1)
         build(tasks.get(task).Settings, own.settings, f"{params}: finetune.{name}.settings")
+    for folder in sorted(EVALUATIONS.glob("*/")):
+        if folder.name not in load_params(params)["finetune"]:
+            raise OFAError(f"{folder}: evaluated by other settings, no section finetune.{folder.name} now; remove it")
 
 
 def _evaluation(params: str) -> None:

@@ -62,7 +62,7 @@ def _scores(folder: Path):
     table.add_column("trivial", justify="right")
     table.add_column("which is", justify="left")
     table.add_column("unseen pairs", justify="right")
-    for task, names in SHOWN.items():
+    for task, names in _tasks(folder).items():
         numbers = _read(folder / f"{task}.json")
         harder = _read(folder / "test_pairs" / f"{task}.json")
         for place, name in enumerate(name for name in names if name in numbers):
@@ -71,6 +71,15 @@ def _scores(folder: Path):
             table.add_row("" if place else task, *row, end_section=False)
         table.add_section()
     return table
+
+
+def _tasks(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The metrics to show of each task that was evaluated; of a task in Chinese those of the same in English."""
+    found = {path.stem for path in folder.glob("*.json")}
+    if missing := sorted(SHOWN.keys() - found):
+        raise OFAError(f"{folder / missing[0]}.json: not there; run the pipeline first with `dvc repro`")
+    tasks = [task for suffix in ("", "_zh") for task in (f"{name}{suffix}" for name in SHOWN) if task in found]
+    return {task: SHOWN[task.removesuffix("_zh")] for task in tasks}
 
 
 def _best_baseline(numbers: dict[str, Any], name: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from components.preprocess.assembly import SHARDS
-from components.preprocess.tables import STATISTICS, tables
+from components.preprocess.tables import STATISTICS, TRAINING, tables
 
 
 def contents(folder):
@@ -68,7 +68,10 @@ def test_a_killed_build_goes_on(raw, root, tmp_path, processes):
     name, number = marked.stem.rsplit("-", 1)
     lines = wanted[f"{name}.tsv"].splitlines(keepends=True)
     lines[int(number)] = b"X" + lines[int(number)][1:]
-    assert contents(out) == wanted | {f"{name}.tsv": b"".join(lines)}
+    made = contents(out)
+    for files in (made, wanted):
+        del files[TRAINING]  # hashes of the others
+    assert made == wanted | {f"{name}.tsv": b"".join(lines)}
 
 
 def test_the_number_of_processes_and_shards_changes_no_byte(raw, tmp_path):
