@@ -39,6 +39,9 @@ class PretrainSettings:
     """Neighboring rows of each table that are read together (`ofa.data.mixing.Source.block`); 1 where none is given."""
 
     def __post_init__(self):
+        for kind in ("vision_language_zh", "text_zh"):
+            if getattr(self, kind).language != "chinese":
+                raise OFAError(f"{kind}: the texts of this table are Chinese; set language to chinese")
         for name in ("weights", "blocks"):
             for kind in getattr(self, name):
                 if kind not in TASKS:
