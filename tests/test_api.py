@@ -79,9 +79,7 @@ def test_a_chinese_network_is_asked_in_chinese(tmp_path):
         assert task.settings.language == "chinese" == load_task(tmp_path / place, "refcoco").settings.language
         (box,) = model.ground(picture("red"), "红色的方块")
         assert 0 <= box.x0 <= 90 and 0 <= box.y0 <= 60
-    with pytest.raises(
-        OFAError, match="'caption' has the english vocabulary of 59457 rows, and the network has 30325"
-    ):
+    with pytest.raises(OFAError, match="'caption' has the english vocabulary of 59457 rows, and the network has 30325"):
         model.predict(create("caption"), [{"image": picture("red")}])
 
 

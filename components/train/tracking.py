@@ -3,8 +3,9 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,26 @@ from ofa.data.files import atomic_write
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 EXPERIMENT = "ofa"
-RUN_FILE = "mlflow_run_id"
-"""In the run's folder: the MLflow run that a resumed training goes on writing to."""
+RUN_FILE = Path("checkpoints", "mlflow_run_id")
+"""In a training's folder: the MLflow run that it writes to. It goes with the checkpoints when training starts anew."""
 
 
 class Tracker:
-    """Writes to one MLflow run. Made by `tracking`."""
+    """Writes to one MLflow run, which opens with the first thing that is written. Made by `tracking`."""
 
-    def __init__(self, run_id: str):
-        self.run_id = run_id
+    def __init__(self, open_run: Callable[[], str]):
+        self._open, self._run_id = open_run, ""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        self._run_id = self._run_id or self._open()
+        return self._run_id
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything was written."""
+        return bool(self._run_id)
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
         """Log metrics of a step; the signature of a callback of `ofa.train.loop.train`."""
@@ -47,7 +59,7 @@ def log_samples(sheet: Image, step: int) -> None:
 
 @contextmanager
 def tracking(stage: str, settings: Mapping[str, Any], folder: Path, uri: str | None = None) -> Iterator[Tracker]:
-    """Open the MLflow run of a stage, or the one that an interrupted training in `folder` began.
+    """Follow a training of a stage in `folder` with an MLflow run of its own, or that of the one it goes on with.
 
     The store is `uri`, else the environment's MLFLOW_TRACKING_URI, else a database file in the working directory.
     Where a platform has opened a run already (MLFLOW_RUN_ID), the stage becomes its child. The run ends as FINISHED,
@@ -58,32 +70,36 @@ def tracking(stage: str, settings: Mapping[str, Any], folder: Path, uri: str | N
     parent = os.environ.pop("MLFLOW_RUN_ID", None)
     mlflow.set_tracking_uri(uri or os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
     mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT))
-    marker = folder / RUN_FILE
-    known = marker.read_text(encoding="utf-8").strip() if marker.exists() else None
     logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # it would tell of every start and stop
-    run = mlflow.start_run(
-        run_id=known,
-        run_name=None if known else stage,
-        parent_run_id=None if known else parent,
-        log_system_metrics=True,
-    )
+    tracker = Tracker(partial(_open, stage, settings, folder / RUN_FILE, parent))
     status = "KILLED"
     try:
-        if not known:
-            with atomic_write(marker) as file:
-                file.write(run.info.run_id)
-            mlflow.set_tag("stage", stage)
-            mlflow.log_params(_flat(settings))
-        yield Tracker(run.info.run_id)
+        yield tracker
         status = "FINISHED"
     except Exception:
         status = "FAILED"
         raise
     finally:
-        mlflow.flush_async_logging()
-        mlflow.end_run(status=status)
+        if tracker.is_open:
+            mlflow.flush_async_logging()
+            mlflow.end_run(status=status)
         if parent:
             os.environ["MLFLOW_RUN_ID"] = parent
+
+
+def _open(stage: str, settings: Mapping[str, Any], marker: Path, parent: str | None) -> str:
+    """Open the run that `marker` names, or a new one; return its id."""
+    import mlflow
+
+    if marker.exists():
+        known = marker.read_text(encoding="utf-8").strip()
+        return mlflow.start_run(run_id=known, log_system_metrics=True).info.run_id
+    run = mlflow.start_run(run_name=stage, parent_run_id=parent, log_system_metrics=True)
+    with atomic_write(marker) as file:
+        file.write(run.info.run_id)
+    mlflow.set_tag("stage", stage)
+    mlflow.log_params(_flat(settings))
+    return run.info.run_id
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -214,7 +214,10 @@ def test_a_recipe_starts_by_its_name(workplace, small_tables, start):
     assert done.exit_code == 0, done.output
     assert "models/refcoco_base: 2 steps" in done.output
     assert checkpoint.load_folder("models/refcoco_base")[0].encoder_drop_path == 0.1
-    kept, run = mlflow.MlflowClient(), (workplace / "runs" / "refcoco_base" / "mlflow_run_id").read_text()
+    kept, run = (
+        mlflow.MlflowClient(),
+        (workplace / "runs" / "refcoco_base" / "checkpoints" / "mlflow_run_id").read_text(),
+    )
     assert [file.path for file in kept.list_artifacts(run)] == ["curves.png", "images"]
     sheets = {re.search(r"step.(\d+).", file.path)[1] for file in kept.list_artifacts(run, "images")}
     assert sheets == {"1", "2"}

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import mlflow
 import pytest
 import torch
 import yaml
@@ -13,6 +15,7 @@ from components.train.network import smooth_bins
 from components.train.pretrain import pretrain
 from components.train.run import deliver
 from components.train.stem import stem
+from components.train.tracking import RUN_FILE
 from ofa import OFA, checkpoint
 from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
@@ -57,6 +60,24 @@ def test_other_code_does_not_go_on_with_a_run(workplace, small_tables, params, m
     monkeypatch.setitem(run.STEPS, "stem", run.STEPS["gate"])
     stem(str(small_tables), "models/stem", "runs/stem", str(params))
     assert "training starts anew" in caplog.text and "code: " in caplog.text
+
+
+def test_a_training_that_starts_anew_has_a_run_of_its_own(workplace, small_tables, params, caplog):
+    ids = []
+    for regions in (0.75, 0.75, 0.5):
+        settings = yaml.safe_load(params.read_text())
+        settings["stem"]["regions"] = regions
+        params.write_text(yaml.safe_dump(settings))
+        stem(str(small_tables), "models/stem", "runs/stem", str(params))
+        ids.append(Path("runs/stem", RUN_FILE).read_text())
+    (warning,) = [record.getMessage() for record in caplog.records if "training starts anew" in record.getMessage()]
+    assert "settings.stem.regions: 0.75 then, 0.5 now" in warning and "patch_image_size" not in warning
+    assert ids[0] == ids[1] != ids[2]
+    client = mlflow.MlflowClient()
+    for id, regions in ((ids[0], "0.75"), (ids[2], "0.5")):
+        kept = client.get_run(id)
+        assert kept.data.params["stem.regions"] == regions and kept.info.status == "FINISHED"
+        assert [point.step for point in client.get_metric_history(id, "loss")] == [1, 2, 3]
 
 
 def test_two_processes_do_not_train_in_one_folder(workplace, small_tables, params):
