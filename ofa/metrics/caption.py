@@ -24,6 +24,9 @@ METRICS = ("CIDEr", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR", "ROUGE_L",
 """Every score that `score` knows. `exact_match` is the share of captions that equal one of their references after
 tokenization; it is not one of COCO's, but on small data sets CIDEr alone flatters a model that is never quite right."""
 
+CHINESE_PUNCTUATION = "。，、；：？！（）《》〈〉「」『』【】…—～·"
+"""Dropped as COCO drops the punctuation of English."""
+
 METEOR_MEMORY = "2G"
 
 Id = TypeVar("Id", bound=Hashable)
@@ -174,7 +177,7 @@ def _tokenize(captions: Sequence[str]) -> Iterator[str]:
             f"the PTB tokenizer returned {len(lines)} lines for {len(captions)} captions "
             f"(exit code {done.returncode}): {done.stderr.decode(errors='replace').strip()[-500:]}"
         )
-    drop = set(PUNCTUATIONS)
+    drop = {*PUNCTUATIONS, *CHINESE_PUNCTUATION}
     return iter([" ".join(word for word in line.rstrip().split(" ") if word not in drop) for line in lines])
 
 

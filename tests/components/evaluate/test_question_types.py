@@ -14,6 +14,11 @@ from components.evaluate.question_types import OTHER, QUESTION_TYPES, answer_typ
         ("How many?", "how many"),
         ("Is there a dog left of the cat?", "is there a"),
         ("Isn't it?", OTHER),
+        ("图中有几只猫？", "几"),
+        ("有没有猫？", "有没有"),
+        ("猫在什么位置？", "什么位置"),
+        ("左边是什么？", "什么"),
+        ("猫在狗的左边吗？", "吗"),
         ("", OTHER),
     ],
 )
@@ -32,6 +37,8 @@ def test_there_are_as_many_as_in_vqa():
         ({"2": 0.9, "two dogs": 0.6}, "number"),
         ({"2.5": 1.0}, "number"),
         ({"yes": 0.3, "red": 1.0}, "other"),
+        ({"没有": 1.0, "有": 0.3}, "yes/no"),
+        ({"左边": 1.0}, "other"),
     ],
 )
 def test_the_usual_answer_decides(answers, kind):
