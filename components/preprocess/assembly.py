@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.preprocess.layout import RawTable
+from components.preprocess.raw_table import RawTable
 from components.preprocess.shards import Built, Shard, build, fingerprint, read_built
 from components.preprocess.statistics import Statistics
 from components.preprocess.workers import Map

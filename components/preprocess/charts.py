@@ -89,6 +89,7 @@ _PROPERTIES = {
     "words": ("Words of a text", "columns"),
     "type": ("Type of the row", "ranking"),
     "dataset": ("Data set", "ranking"),
+    "summary_words": ("Words in a headline", "columns"),
     "label": ("Label", "ranking"),
     "question_begins": ("Beginnings of questions", "ranking"),
     "answers": ("Most certain answers", "ranking"),

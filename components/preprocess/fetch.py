@@ -28,7 +28,8 @@ def fetch(
     Args:
         out: the folder to make. An older one that this step made is replaced.
         source: "scenes" for the built-in pictures; otherwise folders, archives or addresses of real data, which are
-            laid into one folder (see `ofa.data.sources` for the layout).
+            laid into one folder (see `ofa.data.sources` for the layout). NAME=SOURCE is laid into the folder NAME,
+            which says what data set it is: snli_ve, image_classify, ocr, glue, gigaword.
         scenes: what to change about the built-in pictures: fields of `ofa.data.scenes.SceneConfig`.
         license: the terms of the data for the manifest; without it, the license files that came with them.
         options: credentials and such for the file system of an address, passed on to fsspec.

@@ -1,5 +1,7 @@
 """Which tables a folder of raw data can give: finds COCO, RefCOCO and VQA files by their names.
 
+Data sets in a folder of their own are found by `own_folders`.
+
 The layout is that of `ofa.data.sources`; files may keep the names under which they are published
 (`captions_train2017.json`, `v2_OpenEnded_mscoco_train2014_questions.json`, pictures in `train2014/` or
 `images/train2014/`). The year of a split is dropped: `train2017` is `train`.
@@ -12,12 +14,13 @@ from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
+from components.preprocess import own_folders
+from components.preprocess.raw_table import TRAIN, RawTable, Remembered
 from ofa.data.sources import coco, pretraining, refcoco, vqa
 from ofa.data.sources.plain_pickle import load_plain_pickle
 from ofa.data.sources.records import SourceRow, read_json
 from ofa.errors import OFAError
 
-TRAIN = "train"
 MEASURED = ("caption", "refcoco", "vqa")
 """Kinds of tables that tasks are trained on and measured with."""
 PRETRAINING = ("vision_language", "detection", "text")
@@ -33,43 +36,6 @@ _QUESTIONS = (
 _REFS = r"(?P<folder>refcoco|refcoco\+|refcocog)/refs\((?P<edition>ofa|unc|umd|google)(?P<language>_zh)?\)\.p"
 _KARPATHY = ("dataset_coco.json", "annotations/dataset_coco.json")
 _DATASETS = {"refcoco": "refcoco", "refcoco+": "refcocoplus", "refcocog": "refcocog"}
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A table that can be built."""
-
-    name: str
-    """Its name, and that of its file: `caption_train`, `refcocoplus_testA`, `vqa_zh_val`."""
-    kind: str
-    """Its columns: a key of `ofa.data.schema.TABLES`."""
-    dataset: str
-    """Tables of one data set share their splits: refcoco and refcocog do not."""
-    split: str
-    """train, val, test, testA ..."""
-    rows: Callable[[], Iterator[SourceRow]]
-    """Yields the rows in order, each time from the start."""
-
-
-class _Rows:
-    """Rows of a table that are read often: kept in memory after the first time, unless they are too many."""
-
-    MOST = 100_000
-
-    def __init__(self, read: Callable[[], Iterator[SourceRow]]):
-        self._read = read
-        self._kept: list[SourceRow] | None = None
-
-    def __call__(self) -> Iterator[SourceRow]:
-        if self._kept is not None:
-            yield from self._kept
-            return
-        kept: list[SourceRow] = []
-        for row in self._read():
-            if len(kept) <= self.MOST:
-                kept.append(row)
-            yield row
-        self._kept = kept if len(kept) <= self.MOST else None
 
 
 @dataclass(frozen=True)
@@ -106,13 +72,17 @@ class RawData:
         Raises:
             OFAError: no file has a known name, or the pictures of a split are missing.
         """
-        found = [replace(table, rows=_Rows(table.rows)) for table in (*self._caption(), *self._refcoco(), *self._vqa())]
+        found = [
+            replace(table, rows=Remembered(table.rows)) for table in (*self._caption(), *self._refcoco(), *self._vqa())
+        ]
+        found += [*self._vision_language(found), *self._detection(), *self._text(found)]
+        found += own_folders.find(self.folder)
         if not found:
             raise OFAError(
                 f"{self.folder}: no annotations of a known name (annotations/captions_*.json, refcoco/refs(*).p, "
-                "vqa/questions_*.json); see `ofa.data.sources` for the layout"
+                f"vqa/questions_*.json), and no folder {', '.join(own_folders.FINDERS)}; a data set that is not COCO's "
+                "needs its name: `ofa data fetch --source snli_ve=FOLDER`"
             )
-        found += [*self._vision_language(found), *self._detection(), *self._text(found)]
         return {table.name: table for table in sorted(found, key=lambda table: table.split != TRAIN)}
 
     @cached_property
@@ -141,12 +111,20 @@ class RawData:
         counts: dict[str, dict[str, int]] = {}
         pictures: dict[str, set[str]] = {}
         for table in self.tables.values():
-            if table.kind in (*MEASURED, "detection"):
-                name = table.name.replace(f"_{table.split}", "", 1)
-                paths = [row["image_path"] for row in table.rows()]
-                counts.setdefault(table.split, {})[name] = len(paths)
-                pictures.setdefault(table.split, set()).update(paths)
+            if table.kind in ("vision_language", "text"):  # made of the others
+                continue
+            shown, rows = pictures.setdefault(table.split, set()), 0
+            for row in table.rows():
+                rows += 1
+                if "image_path" in row:
+                    shown.add(row["image_path"])
+            counts.setdefault(table.split, {})[table.name.replace(f"_{table.split}", "", 1)] = rows
         return {split: {"pictures": len(pictures[split]), **tables} for split, tables in counts.items()}
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """Names of the classes of image classification, in the order of their numbers."""
+        return own_folders.class_names(self.folder)
 
     def _find(self, patterns: Sequence[str]) -> list[_File]:
         found = []

@@ -14,6 +14,7 @@ Record = dict[str, int | float | str | None]
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+")
 _BOX = {"x0": "REAL", "y0": "REAL", "x1": "REAL", "y1": "REAL", "smallest_side": "REAL"}
 _ANSWERS = {"answers": "INTEGER", "lowest_confidence": "REAL", "highest_confidence": "REAL", "empty_answers": "INTEGER"}
+_SENTENCE = {"words": "INTEGER", "label": "TEXT"}
 _CODES = {"codes": "INTEGER", "lowest_code": "INTEGER", "highest_code": "INTEGER"}
 
 COLUMNS: dict[str, dict[str, str]] = {
@@ -33,6 +34,11 @@ COLUMNS: dict[str, dict[str, str]] = {
     "snli_ve": {"words": "INTEGER", "label": "TEXT"},
     "image": _CODES,
     "image_gen": {"words": "INTEGER", **_CODES},
+    "image_classify": {"label": "TEXT"},
+    "ocr": {"words": "INTEGER", "characters": "INTEGER"},
+    "gigaword": {"words": "INTEGER", "summary_words": "INTEGER"},
+    **dict.fromkeys(("cola", "sst2"), _SENTENCE),
+    **dict.fromkeys(("mnli", "mrpc", "qnli", "qqp", "rte"), _SENTENCE | {"second_words": "INTEGER"}),
 }
 """Columns of the records by kind of table, with their types in SQL. What does not apply to a row is NULL.
 
@@ -172,6 +178,21 @@ def _image_gen(row: Mapping[str, str]) -> Record:
     return {"words": count_words(row["caption"]), **_image(row)}
 
 
+def _image_classify(row: Mapping[str, str]) -> Record:
+    return {"label": row["label"]}
+
+
+def _gigaword(row: Mapping[str, str]) -> Record:
+    return {"words": count_words(row["source"]), "summary_words": count_words(row["target"])}
+
+
+def _sentences(row: Mapping[str, str]) -> Record:
+    record: Record = {"words": count_words(row["sentence1"]), "label": row["label"] or None}
+    if "sentence2" in row:
+        record["second_words"] = count_words(row["sentence2"])
+    return record
+
+
 _DESCRIBE: dict[str, Callable[[Mapping[str, str]], Record]] = {
     "caption": _caption,
     "refcoco": _refcoco,
@@ -182,4 +203,8 @@ _DESCRIBE: dict[str, Callable[[Mapping[str, str]], Record]] = {
     "snli_ve": _snli_ve,
     "image": _image,
     "image_gen": _image_gen,
+    "image_classify": _image_classify,
+    "ocr": _text,
+    "gigaword": _gigaword,
+    **dict.fromkeys(("cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2"), _sentences),
 }

@@ -4,11 +4,13 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
-from components.preprocess.layout import RawData, RawTable
+from components.preprocess.layout import RawData
 from components.preprocess.manifest import BUILT_IN, Manifest
 from components.preprocess.metadata import Item, Source
+from components.preprocess.raw_table import RawTable
 from components.preprocess.records import COLUMNS
 from ofa.data import TABLES, RowError, Table
 from ofa.data.images import decode_base64
@@ -116,11 +118,16 @@ def _table_items(table: _Remapped) -> Iterator[Item]:
             yield Item(number, error.uniq_id, {}, None, error.reason)
             continue
         values = {name: value for name, value in row.items() if name != "image"}
-        picture = None
-        if "image" in row:
-            # Not every table has an id of its own for each picture.
-            picture = f"{row.get('image_id', row['uniq_id'])} ({zlib.crc32(row['image']):08x})"
-        yield Item(number, row["uniq_id"], values, picture)
+        uniq_id = row.get("uniq_id", str(number))
+        yield Item(number, uniq_id, values, _picture_name(row) if "image" in row else None)
+
+
+def _picture_name(row: Row) -> str:
+    """Equal for rows that show the same picture: not every table has an id of its own for each."""
+    name = row.get("image_id", row.get("uniq_id"))
+    if name is None:
+        return blake2b(row["image"], digest_size=8).hexdigest()
+    return f"{name} ({zlib.crc32(row['image']):08x})"
 
 
 def _read_cell(table: _Remapped, picture: str, row: int, wanted: int | None) -> tuple[bytes, int]:

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from components.preprocess.layout import TRAIN, RawTable
+from components.preprocess.raw_table import TRAIN, RawTable
 from components.preprocess.records import parse_answers
 from ofa.data.sources.records import SourceRow
 from ofa.errors import OFAError

@@ -103,6 +103,8 @@ def build(shard: Shard) -> Built:
         for number, source in enumerate(shard.rows):
             row, size = dict(source), None
             name = row.pop("image_path", None)
+            if "uniq_id" not in writer.columns:
+                del row["uniq_id"]
             try:
                 if name is not None:
                     text, size, length = _picture(shard.folder / name)
@@ -110,7 +112,7 @@ def build(shard: Shard) -> Built:
                 writer.write(row)
             except (ImageError, RowError, ValueError) as error:
                 reason = error.reason if isinstance(error, RowError) else str(error)
-                rejected.append((number, row["uniq_id"], reason))
+                rejected.append((number, source["uniq_id"], reason))
                 continue
             statistics.add_row(shard.kind, row, size)
             if name is not None and name != shown:

@@ -52,7 +52,7 @@ def show(table: str, row: int, out: str = "", kind: str = "") -> dict[str, str]:
             with atomic_write(out, "wb") as file:
                 drawn.save(file, format="PNG")
     except (ImageError, ValueError) as error:
-        raise RowError(table, row, columns["uniq_id"], str(error)) from error
+        raise RowError(table, row, columns.get("uniq_id", ""), str(error)) from error
     size = len(values["image"]) * 3 / 4000
     return columns | {"image": f"{width} x {height} pixels, {size:.1f} kB"}
 
@@ -93,8 +93,9 @@ def unpack(table: str, out: str, kind: str = "") -> int:
                 try:
                     content = decode_base64(row["image"])
                 except ImageError as error:
-                    raise RowError(table, number, str(row["uniq_id"]), str(error)) from error
-                columns["image"] = _write_picture(staging, str(row.get("image_id", row["uniq_id"])), content)
+                    raise RowError(table, number, str(row.get("uniq_id", "")), str(error)) from error
+                name = row.get("image_id", row.get("uniq_id", str(number)))
+                columns["image"] = _write_picture(staging, str(name), content)
             file.write(json.dumps(columns, ensure_ascii=False) + "\n")
     replace_folder(staging, folder)
     return len(opened)

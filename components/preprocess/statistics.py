@@ -37,10 +37,12 @@ class Statistics:
         Raises ValueError if a column cannot be read.
         """
         self.rows += 1
-        for column in ("caption", "text", "question", "hypothesis"):
+        for column in ("caption", "text", "question", "hypothesis", "source", "sentence1", "sentence2"):
             if row.get(column):
                 for text in row[column].split("&&"):
                     self._count("words", count_words(text))
+        if row.get("target"):
+            self._count("summary_words", count_words(row["target"]))
         if row.get("question"):
             self._count("question_begins", " ".join(row["question"].lower().split()[:2]))
         for column in ("type", "dataset", "label"):

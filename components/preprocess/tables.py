@@ -8,10 +8,11 @@ from typing import Any
 
 from components.preprocess.assembly import SHARDS, Assembly, described_tables
 from components.preprocess.folders import check_place, make_staging, replace_folder
-from components.preprocess.layout import TRAIN, RawData, RawTable
+from components.preprocess.layout import RawData
 from components.preprocess.manifest import Manifest
 from components.preprocess.quarantine import NAME as REJECTED_TABLE
 from components.preprocess.quarantine import REJECTED, read_rejected
+from components.preprocess.raw_table import TRAIN, RawTable
 from components.preprocess.rows import check_kinds, open_raw
 from components.preprocess.selection import PerPicture, select
 from components.preprocess.workers import workers
@@ -23,6 +24,7 @@ from ofa.errors import OFAError, nearest
 
 STATISTICS = "statistics.json"
 ANSWERS = "answers.json"
+LABELS = "labels.json"
 NEGATIVES = "negatives"
 TRAINING = "training.json"
 _MOST_VALUES = 200
@@ -48,9 +50,10 @@ def tables(
     """Build the tables `out/KIND_SPLIT.tsv` of raw data, and what belongs to them.
 
     Beside the tables: `statistics.json`, `rejected.tsv`, `training.json` (hashes of what training reads),
-    `answers.json` (the answers that VQA may give), and `negatives/` for image-text matching; the last two of another
-    language end in its suffix. The files are made beside `out`, which takes its name at the end; an interrupted build
-    keeps its finished shards, and tables whose input is the same as before are taken over.
+    `answers.json` (the answers that VQA may give), `labels.json` (the classes of image classification), and
+    `negatives/` for image-text matching; those of another language end in its suffix. The files are made beside `out`,
+    which takes its name at the end; an interrupted build keeps its finished shards, and tables whose input is the same
+    as before are taken over.
 
     Args:
         out: the folder to make.
@@ -110,6 +113,8 @@ def tables(
             }
     for language, texts in lists.items():
         _write_json(staging / _in_language(ANSWERS, language), texts)
+    if any(table.kind == "image_classify" for table in chosen):
+        _write_json(staging / LABELS, data.class_names)
     for language in {_language(table) for table in chosen if table.kind == "vision_language"}:
         _write_negatives(staging / f"{NEGATIVES}{language}", data, language, rejected)
     with TableWriter(staging / REJECTED_TABLE, REJECTED) as writer:
@@ -158,10 +163,10 @@ def _write_negatives(folder: Path, data: RawData, language: str, rejected: dict[
 
 
 def _training(folder: Path, described: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """SHA-256 of the tables, lists of answers and negatives that training reads, by their names."""
+    """SHA-256 of the tables, lists of answers and labels, and negatives that training reads, by their names."""
     names = {
         "tables": [f"{name}.tsv" for name, table in described.items() if table["split"] in (TRAIN, "val")],
-        "answers": [path.name for path in folder.glob(f"{Path(ANSWERS).stem}*")],
+        "lists": [path.name for name in (ANSWERS, LABELS) for path in folder.glob(f"{Path(name).stem}*")],
         "negatives": [path.relative_to(folder).as_posix() for path in folder.glob(f"{NEGATIVES}*/*")],
     }
     return {part: {name: sha256_file(folder / name) for name in sorted(files)} for part, files in names.items()}

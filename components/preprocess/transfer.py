@@ -7,6 +7,7 @@ where they lie, so `train2017.zip` becomes `train2017/`. What the files mean is 
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 import zipfile
@@ -49,13 +50,16 @@ class Item:
 def listing(sources: Sequence[str], options: dict[str, Any] | None = None) -> list[Item]:
     """All files of `sources`, each a folder or a file (local or an address); hidden files are left out.
 
+    A source NAME=PLACE is laid into the folder NAME: `ocr=/data/receipts`.
+
     `options` are passed to fsspec's file systems (credentials, endpoint).
 
     Raises:
         OFAError: a source is missing, cannot be reached or holds no file, or two sources hold a file of one name.
     """
     items: dict[str, Item] = {}
-    for source in sources:
+    for given in sources:
+        place, source = _placed(given)
         with _explained(source):
             filesystem, root = url_to_fs(source, **(options or {}))
             found = filesystem.find(root, detail=True)
@@ -65,6 +69,7 @@ def listing(sources: Sequence[str], options: dict[str, Any] | None = None) -> li
             relative = path.removeprefix(root.rstrip("/")).lstrip("/") or PurePosixPath(path).name
             if "http" in filesystem.protocol:
                 relative = unquote(relative)
+            relative = place + relative
             if any(part.startswith(".") for part in PurePosixPath(relative).parts):
                 continue
             if relative in items:
@@ -74,6 +79,14 @@ def listing(sources: Sequence[str], options: dict[str, Any] | None = None) -> li
             )
             items[relative] = Item(filesystem, path, relative, info.get("size"), version)
     return list(items.values())
+
+
+def _placed(source: str) -> tuple[str, str]:
+    """The folder that a source is laid into ("ocr/", or "" for the whole), and where it comes from."""
+    name, mark, place = source.partition("=")
+    if mark and place and re.fullmatch(r"[\w.+-]+", name) and not os.path.exists(source):
+        return f"{name}/", place
+    return "", source
 
 
 def fingerprint(items: Sequence[Item]) -> str:

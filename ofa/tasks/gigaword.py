@@ -43,7 +43,6 @@ class Gigaword(Task):
 
     name = "gigaword"
     table = "gigaword"
-    columns = ("source", "target")
     Settings = GigawordSettings
     settings: GigawordSettings
     search = SearchConfig(beam=6, max_len_b=32, length_penalty=0.7, no_repeat_ngram=3)

@@ -14,8 +14,7 @@ from ofa.metrics.classification import accuracy, f1, matthews
 from ofa.tasks.answers import AnswerSpace
 from ofa.tasks.base import Prediction, PromptType, Task, TextSettings, register
 
-PAIR = ("sentence1", "sentence2", "label")
-SINGLE = ("sentence1", "label")
+SENTENCES = ("sentence1", "sentence2")
 YES_NO = {"0": "no", "1": "yes"}
 ENTAILMENT = {"not_entailment": "no", "entailment": "yes"}
 
@@ -46,13 +45,13 @@ class Glue(Task):
         self.space = AnswerSpace(values, [self.encode(f" {value}") for value in values])
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
-        label = row.get("label")
+        label = row.get("label") or None
         if label is not None and label not in self.answers:
             raise OFAError(f"label {label!r} is not one of {', '.join(self.answers)}")
         sentences = {
             name: " ".join(row[name].lower().split()[: self.settings.max_src_length])
-            for name in self.columns
-            if name != "label"
+            for name in SENTENCES
+            if name in self.columns
         }
         source = self.source(self.encode(self.question.format(**sentences)))
         prompt = {"none": self.bos, "prev_output": source[:-1], "src": source}[self.settings.prompt_type]
@@ -96,7 +95,7 @@ class Glue(Task):
 class Cola(Glue):
     """Is a sentence grammatical?"""
 
-    name, table, columns = "cola", "cola", SINGLE
+    name = table = "cola"
     question, answers = ' is the text " {sentence1} " grammatically correct?', YES_NO
 
     def score(self, predictions: Sequence[Prediction], references: Sequence[str]) -> dict[str, float]:
@@ -109,7 +108,7 @@ class Cola(Glue):
 class Sst2(Glue):
     """Is a sentence positive?"""
 
-    name, table, columns = "sst2", "sst2", SINGLE
+    name = table = "sst2"
     question = ' is the sentiment of text " {sentence1} " positive or negative?'
     answers = {"0": "negative", "1": "positive"}
 
@@ -118,7 +117,7 @@ class Sst2(Glue):
 class Mnli(Glue):
     """Does a sentence imply another?"""
 
-    name, table, columns = "mnli", "mnli", PAIR
+    name = table = "mnli"
     question = ' can text1 " {sentence1} " imply text2 " {sentence2} "?'
     answers = {"0": "maybe", "1": "yes", "2": "no"}
 
@@ -127,7 +126,7 @@ class Mnli(Glue):
 class Rte(Glue):
     """Does a sentence imply another?"""
 
-    name, table, columns = "rte", "rte", PAIR
+    name = table = "rte"
     question, answers = Mnli.question, ENTAILMENT
 
 
@@ -135,7 +134,7 @@ class Rte(Glue):
 class Qnli(Glue):
     """Does the second sentence answer the first, a question?"""
 
-    name, table, columns = "qnli", "qnli", PAIR
+    name = table = "qnli"
     question = ' does " {sentence2} " contain the answer to question " {sentence1} "?'
     answers = ENTAILMENT
 
@@ -155,7 +154,7 @@ class Paraphrase(Glue):
 class Mrpc(Paraphrase):
     """Do two sentences mean the same?"""
 
-    name, table, columns = "mrpc", "mrpc", PAIR
+    name = table = "mrpc"
     question = ' does text1 " {sentence1} " and text2 " {sentence2} " have the same semantics?'
 
 
@@ -163,5 +162,5 @@ class Mrpc(Paraphrase):
 class Qqp(Paraphrase):
     """Do two questions mean the same?"""
 
-    name, table, columns = "qqp", "qqp", PAIR
+    name = table = "qqp"
     question = ' is question " {sentence1} " and question " {sentence2} " equivalent?'

@@ -47,7 +47,6 @@ class ImageClassify(ImageTask):
 
     name = "image_classify"
     table = "image_classify"
-    columns = ("image", "label_id", "label")
     Settings = ImageClassifySettings
     settings: ImageClassifySettings
     search = SearchConfig(beam=5, max_len_b=30)

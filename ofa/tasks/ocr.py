@@ -40,7 +40,6 @@ class Ocr(ImageTask):
 
     name = "ocr"
     table = "ocr"
-    columns = ("uniq_id", "image", "text")
     Settings = OcrSettings
     settings: OcrSettings
     search = SearchConfig(beam=5, max_len_b=64)

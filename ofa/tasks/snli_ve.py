@@ -44,7 +44,7 @@ class SnliVe(ImageTask):
         self.space = AnswerSpace(tuple(ANSWERS.values()), [self.encode(f" {answer}") for answer in ANSWERS.values()])
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
-        label = row.get("label")
+        label = row.get("label") or None
         if label is not None and label not in ANSWERS:
             raise OFAError(f"label {label!r} is not one of {', '.join(ANSWERS)}")
         answer = self.encode(f" {ANSWERS[label]}") if label else self.eos[:0]

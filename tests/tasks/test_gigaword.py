@@ -6,11 +6,9 @@ import torch
 
 from ofa.tasks import Prediction, create
 
-COLUMNS = ("source", "target")
-
 
 def test_samples_equal_the_original_but_for_the_noise(recorded, rows):
-    table = rows("gigaword", COLUMNS)
+    table = rows("gigaword")
     for run in ("gigaword_noise0", "gigaword_noise0.2"):
         task = create("gigaword", recorded[run]["kwargs"] | {"noise_ratio": 0.0})
         for i, theirs in enumerate(recorded[run]["samples"]):
@@ -23,7 +21,7 @@ def test_samples_equal_the_original_but_for_the_noise(recorded, rows):
 
 
 def test_noise_touches_the_decoders_input_alone_and_only_in_training(rows):
-    task, row = create("gigaword", {"noise_ratio": 0.2}), dict(rows("gigaword", COLUMNS)[0])
+    task, row = create("gigaword", {"noise_ratio": 0.2}), dict(rows("gigaword")[0])
     row["target"] = "word " * 60
     clean = task.sample(row, False, random.Random(0))
     assert clean.previous[1:].tolist() == clean.target[:-1].tolist()

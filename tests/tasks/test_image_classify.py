@@ -10,8 +10,6 @@ from ofa.tasks import Prediction, create
 from ofa.tasks.image_classify import erase, random_resized_crop
 from tests.tasks.recorded import check_sample
 
-COLUMNS = ("image", "label_id", "label")
-
 
 @pytest.fixture(scope="module")
 def names(recorded):
@@ -22,7 +20,7 @@ def test_samples_equal_the_original(recorded, rows, names):
     run = "image_classify_val_480"
     task, table = (
         create("image_classify", recorded[run]["kwargs"] | {"labels": names}),
-        rows("image_classify", COLUMNS),
+        rows("image_classify"),
     )
     for i, theirs in enumerate(recorded[run]["samples"]):
         ours = task.sample(table[i], False, random.Random(0))
@@ -32,7 +30,7 @@ def test_samples_equal_the_original(recorded, rows, names):
 
 def test_training_pictures_are_augmented_and_reproducible(rows, names):
     task = create("image_classify", {"labels": names, "patch_image_size": 64})
-    row = rows("image_classify", COLUMNS)[0]
+    row = rows("image_classify")[0]
     first, again, other = (task.sample(row, True, random.Random(seed)).image for seed in (1, 1, 2))
     assert first.shape == (3, 64, 64) and first.dtype == torch.uint8
     assert torch.equal(first, again) and not torch.equal(first, other)

@@ -13,12 +13,10 @@ from ofa.tasks import Prediction, create
 from ofa.tasks.ocr import fit
 from tests.tasks.recorded import check_sample
 
-COLUMNS = ("uniq_id", "image", "text")
-
 
 def test_samples_equal_the_original(recorded, rows):
     """Random positions included; the second row's text is traditional Chinese, which is a test of its own."""
-    task, table = create("ocr"), rows("ocr", COLUMNS)
+    task, table = create("ocr"), rows("ocr")
     for i, theirs in enumerate(recorded["ocr_480"]["samples"]):
         ours = task.sample(table[i], True, random.Random(i))
         if i == 1:
@@ -28,14 +26,14 @@ def test_samples_equal_the_original(recorded, rows):
 
 def test_traditional_characters_are_simplified_on_demand(recorded, rows):
     pytest.importorskip("zhconv")
-    ours = create("ocr", {"simplify": True}).sample(rows("ocr", COLUMNS)[1], True, random.Random(0))
+    ours = create("ocr", {"simplify": True}).sample(rows("ocr")[1], True, random.Random(0))
     assert ours.target.tolist() == recorded["ocr_480"]["samples"][1]["target"]
 
 
 def test_without_the_package_simplifying_says_what_to_do(rows, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "zhconv", None)
     with pytest.raises(OFAError, match="needs the package zhconv"):
-        create("ocr", {"simplify": True}).sample(rows("ocr", COLUMNS)[1], True, random.Random(0))
+        create("ocr", {"simplify": True}).sample(rows("ocr")[1], True, random.Random(0))
 
 
 @pytest.mark.parametrize("size", [(300, 40), (40, 300), (200, 200), (64, 64)])
@@ -60,7 +58,7 @@ def test_documents_are_cut_into_four_lines():
 
 
 def test_evaluation_is_deterministic_and_training_is_not(rows):
-    task, row = create("ocr"), rows("ocr", COLUMNS)[0]
+    task, row = create("ocr"), rows("ocr")[0]
     a, b = (task.sample(row, False, random.Random(seed)) for seed in (0, 1))
     assert torch.equal(a.image, b.image) and collate([a, b]).images.shape[0] == 1
     a, b = (task.sample(row, True, random.Random(seed)) for seed in (0, 1))
@@ -69,7 +67,7 @@ def test_evaluation_is_deterministic_and_training_is_not(rows):
 
 def test_chinese(rows):
     task = create("ocr", {"language": "chinese", "max_tgt_length": 3})
-    sample = task.sample(dict(rows("ocr", COLUMNS)[0]) | {"text": "一二三四"}, False, random.Random(0))
+    sample = task.sample(dict(rows("ocr")[0]) | {"text": "一二三四"}, False, random.Random(0))
     assert task.read(sample.target[:-1].tolist(), None) == "一二三" == sample.reference
 
 

@@ -3,14 +3,15 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ofa.errors import OFAError, nearest
 
 SourceRow = dict[str, str]
-"""The columns of a table's row except `image`, as text, and `image_path`: the file of the picture."""
+"""The columns of a table's row except `image`, as text; `image_path`, the file of the picture, where there is one; and
+`uniq_id`, also where the table has no such column."""
 
 _NUMBERED = re.compile(r"(\d{12})\.(?:jpe?g|png|webp)", re.IGNORECASE)
 
@@ -87,9 +88,30 @@ class ImageFolder:
         return self.by_name(self._by_id.get(image_id, f"{image_id:012d}.jpg"))
 
 
+def read_lines(path: str | os.PathLike) -> Iterator[str]:
+    """The lines of a text file in UTF-8, without their ends; only line feeds end a line.
+
+    Raises:
+        OFAError: the file is missing, or is not UTF-8.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="\n") as file:
+            for line in file:
+                yield line.removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise OFAError(f"cannot read {path}: {error.strerror}; check the path or fetch the data first") from error
+    except UnicodeDecodeError as error:
+        raise OFAError(f"{path} is not UTF-8 ({error.reason}); convert it first") from error
+
+
+def spaced(text: str) -> str:
+    """Text as it may stand in a table's column: white space is single spaces."""
+    return " ".join(str(text).split())
+
+
 def one_line(text: str) -> str:
-    """Text as it may stand in a table's column: white space is single spaces, and `&&` is no separator."""
-    return " ".join(str(text).split()).replace("&&", "&")
+    """Text as it may stand in a column that joins several by `&&`: white space is single spaces, `&&` no separator."""
+    return spaced(text).replace("&&", "&")
 
 
 def box_text(x: float, y: float, width: float, height: float) -> str:

@@ -8,6 +8,8 @@ import pytest
 from components.preprocess.records import COLUMNS
 from components.preprocess.tables import tables
 from components.preprocess.validate import REPORT, validate
+from ofa.data import TABLES
+from ofa.data.sources.glue import FORMATS
 from ofa.errors import OFAError
 
 
@@ -48,7 +50,11 @@ def test_broken_rows_of_a_table_are_found(built, tmp_path):
 def test_the_originals_tables_of_every_kind_pass(golden, tmp_path):
     folder = golden / "dataset" / "data"
     for kind in COLUMNS:
-        (tmp_path / f"{kind}_train.tsv").write_bytes((folder / f"{kind}.tsv").read_bytes())
+        lines = (folder / f"{kind}.tsv").read_bytes().splitlines()
+        if kind in FORMATS:  # the recorded tables lack the columns that GLUE's tasks do not read
+            spare = len(TABLES[kind]) - lines[0].count(b"\t") - 1
+            lines = [b"".join(b"%d\t" % (number + i) for i in range(spare)) + line for number, line in enumerate(lines)]
+        (tmp_path / f"{kind}_train.tsv").write_bytes(b"\n".join(lines) + b"\n")
     paths = [str(tmp_path / f"{kind}_train.tsv") for kind in COLUMNS]
     report = validate(str(tmp_path / "out"), tables=paths, image_rate=1.0)
     assert report["failures"] == []
