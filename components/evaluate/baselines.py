@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.measures import CaptionMeasure, GroundingMeasure, Measure, Row, VqaMeasure
+from components.evaluate.measure import Measure, Row
+from components.evaluate.measures import CaptionMeasure, GroundingMeasure, VqaMeasure
 from components.evaluate.question_types import question_type
 from components.evaluate.record import load_json
 from ofa.data import RowError, Table

@@ -35,6 +35,7 @@ def run(
     ] = None,
     tables: Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")] = "data/tables",
     split: Annotated[str, typer.Option(help="Split to evaluate.")] = "test",
+    name: Annotated[str, typer.Option(help="Tables NAME_SPLIT.tsv, e.g. refcocog; by default the task's.")] = "",
     out: Annotated[str, typer.Option(help="Folder of the evaluation; by default evaluations/TASK.")] = "",
     metrics: Annotated[str, typer.Option(help="File for the bare numbers, as `dvc metrics` reads them.")] = "",
     train_table: Annotated[list[str] | None, typer.Option(help="With --table: what baselines learn from.")] = None,
@@ -84,7 +85,7 @@ def run(
         )
     else:
         changes |= {"search": {task: key_values(search)}} if search else {}
-        found = evaluate_stage(task, checkpoint, tables, split, out, metrics, objects, params, **changes)
+        found = evaluate_stage(task, checkpoint, tables, split, name, out, metrics, objects, params, **changes)
     for name, score in found.scores.items():
         trivial = [scores[name] for scores in found.baseline.values() if name in scores]
         beside = f"   (best baseline {max(trivial):.4f})" if trivial else ""

@@ -16,7 +16,8 @@ from components import lineage
 from components.code import code_hash
 from components.evaluate.baselines import baselines
 from components.evaluate.bootstrap import bootstrap
-from components.evaluate.measures import Measured, Row, measure_for
+from components.evaluate.measure import Measured, Row
+from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, latency, predict
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Slice, Speed
 from ofa.data.files import atomic_write

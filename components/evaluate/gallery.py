@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.evaluate.measures import Row
+from components.evaluate.measure import Row
 from components.evaluate.record import Evaluation
 from ofa import tasks
 from ofa.data import RowError, Table

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from components import lineage
-from components.evaluate.measures import Measure, measure_for
+from components.evaluate.measure import Measure
+from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, Rows, predict
 from ofa import tasks
 from ofa.data.files import atomic_write

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import multiprocessing
 
-from components.evaluate.measures import Measure, measure_for, plain
+from components.evaluate.measure import Measure, plain
+from components.evaluate.measures import measure_for
+from components.evaluate.pretraining import losses
 from components.evaluate.record import read_lines
 from ofa import tasks
 from ofa.data import Table
@@ -112,13 +114,17 @@ class Judged:
     def name(self) -> str:
         return self.task.name
 
-    def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
-        sample = self.task.sample(row, train, rng)
+    def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
+        made = self.task.sample(row, train, rng)
+        samples = made if isinstance(made, list) else [made]
         columns = {name: value for name, value in row.items() if name not in ("image", "row")}
         name = self.measure.key(row) or str(row["row"])
         known = {"uniq_id": name, "image_id": columns.get("image_id") or name, "row": row["row"]}
-        sample.reference = (sample.reference, known | self.measure.truth(columns, sample.reference))
-        return sample
+        for number, sample in enumerate(samples):
+            further = {"uniq_id": f"{name}#{number}", "further_of": name} if number else {}
+            sample.reference = (sample.reference, known | further | self.measure.truth(columns, sample.reference))
+        # The first sample is written last, and says that the row is done.
+        return samples[::-1]
 
 
 def predict(
@@ -139,7 +145,8 @@ def predict(
         load: gives the network when this process predicts itself; None loads it from the job's checkpoint.
 
     Returns:
-        Predictions, each id once, in the table's order; and the rows that could not be read, with the reason.
+        Predictions, each id once, in the table's order; and the rows that could not be read, with the reason. A row
+        that gives several samples has a prediction for each; all but the first have the row's id as `further_of`.
 
     Raises:
         OFAError: more than `job.max_bad_rows` rows are unreadable, or a process died.
@@ -161,11 +168,14 @@ def predict(
         open(path, "a", encoding="utf-8") as file,
     ):
         for batch in batches:
-            file.writelines(_line(row | {"uniq_id": names[row["row"]]}) for row in batch)
+            file.writelines(
+                _line(row if "further_of" in row else row | {"uniq_id": names[row["row"]]}) for row in batch
+            )
             file.flush()
             progress.update(len(batch))
     done = _collect(path, first)
-    rows = [done[name] for name in first]
+    rows = [row for row in done.values() if row.get("further_of", row["uniq_id"]) in first]
+    rows.sort(key=lambda row: (row["row"], "further_of" in row))
     rejected += [row for row in rows if "error" in row]
     rows = [row for row in rows if "error" not in row]
     if len(rejected) > job.max_bad_rows:
@@ -190,7 +200,7 @@ def latency(job: Job, task: Task, net: torch.nn.Module, table: Rows, samples: in
             sample = task.sample(table[number], False, random.Random(0))
         except OFAError:  # a bad row, which is counted elsewhere
             continue
-        _answer(task, net, collate([sample]), search)
+        _answer(task, net, collate(sample if isinstance(sample, list) else [sample]), search)
         times.append(1000 * (time.perf_counter() - start))
     return times[1:] or times
 
@@ -261,6 +271,9 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
         batch.references = [reference for reference, _ in batch.references]
         prompts = [task.tokenizer.decode(ids[ids != PAD].tolist()).strip() for ids in batch.source]
         predictions = _answer(task, net, batch, search)
+        if job.make_measure(task).losses:
+            device = next(net.parameters()).device
+            truths = [t | {"loss": loss} for t, loss in zip(truths, losses(net, batch.to(device)), strict=True)]
         seconds = (time.perf_counter() - start) / len(predictions)
         yield [
             {

@@ -1,7 +1,7 @@
 """The evaluation stage: a trained network on a split of the tables, with the settings of params.yaml."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ from typing import Any
 from components.evaluate.evaluate import evaluate
 from components.evaluate.record import Evaluation
 from components.params import section
-from components.tables import table_files
+from components.tables import negatives, table_files
 from ofa import tasks
 from ofa.errors import OFAError
 from ofa.settings import build
-from ofa.tasks.store import load_task
+from ofa.tasks.store import settings_of
+from ofa.tasks.vision_language import VisionLanguage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ def evaluate_stage(
     checkpoint: str = "",
     tables: str = "data/tables",
     split: str = "test",
+    name: str = "",
     out: str = "",
     metrics: str = "",
     objects: str = "",
@@ -67,6 +69,7 @@ def evaluate_stage(
         checkpoint: the network; empty: models/TASK.
         tables: folder of tables, as `ofa data build` makes it.
         split: which split to evaluate.
+        name: the tables are NAME_SPLIT.tsv and NAME_train.tsv; empty: those of the task's kind and language.
         out: folder of the evaluation; empty: evaluations/TASK.
         metrics: file for the bare numbers; empty for none.
         objects: COCO instances file or detection table for the baseline of a random object; empty: the table
@@ -82,24 +85,28 @@ def evaluate_stage(
     chosen = dataclasses.asdict(build(EvaluateSection, dataclasses.asdict(base) | changes, "evaluate"))
     search = chosen.pop("search").get(task)
     checkpoint = checkpoint or f"models/{task}"
-    name = load_task(checkpoint, task).table_name
+    instance = tasks.create(task, settings_of(checkpoint, task) | dict(settings or {}))
+    names = [name] if name else instance.table_names
+    if isinstance(instance, VisionLanguage):
+        matching = {"evaluate_matching": True, "negatives": negatives(tables, instance.settings.language)}
+        settings = matching | dict(settings or {})
     return evaluate(
         task,
         checkpoint,
-        [str(path) for path in table_files(tables, name, split)],
-        out or f"evaluations/{task}",
+        [str(path) for path in table_files(tables, names, split)],
+        out or f"evaluations/{instance.name}",
         settings=settings,
         search=search,
-        train_table=_existing(tables, name, "train"),
-        objects=objects or next(iter(_existing(tables, "detection", split) or ()), None),
+        train_table=_existing(tables, names, "train"),
+        objects=objects or next(iter(_existing(tables, ["detection"], split) or ()), None),
         metrics=metrics or None,
         params=params or None,
         **chosen,
     )
 
 
-def _existing(tables: str, name: str, split: str) -> list[str] | None:
+def _existing(tables: str, names: Sequence[str], split: str) -> list[str] | None:
     try:
-        return [str(path) for path in table_files(Path(tables), name, split)]
+        return [str(path) for path in table_files(Path(tables), names, split)]
     except OFAError:
         return None

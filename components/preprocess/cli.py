@@ -166,7 +166,7 @@ def unpack(
 def step_settings(step: Callable, section: str, params: str, **given: Any) -> dict[str, Any]:
     """The arguments of a step: those given on the command line, then those of its section in the file of settings.
 
-    A file that is not there counts as empty if it is the one that is looked for by default.
+    No file (`params` is empty) counts as an empty one, and so does one that is looked for by default and not there.
 
     Raises:
         OFAError: the section has a key that the step does not know, or a value of a wrong type.
@@ -174,7 +174,8 @@ def step_settings(step: Callable, section: str, params: str, **given: Any) -> di
     from components.params import load_params
     from ofa.settings import build
 
-    values = {} if params == PARAMS and not Path(params).exists() else load_params(params).get(section) or {}
+    missing = not params or (params == PARAMS and not Path(params).exists())
+    values = {} if missing else load_params(params).get(section) or {}
     hints = typing.get_type_hints(step)
     fields = [
         (name, hints[name], dataclasses.field(default=parameter.default))

@@ -2,20 +2,17 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from components.params import section
-from components.tables import open_table
+from components.tables import negatives, open_table
 from components.train.settings import ModelSettings, PretrainSection
 from components.train.vocabulary import used_ids
 from ofa import checkpoint
-from ofa.data import Table
 from ofa.model import OFAConfig, OFAModel
-from ofa.tasks import Task
-from ofa.tasks.pretrain import PretrainSettings, known_tasks, make_tasks
+from ofa.tasks.pretrain import PretrainSettings, answering_tasks, make_tasks
 from ofa.text import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -35,12 +32,12 @@ def first_network(tables: str, params: str, init: str = "") -> OFAModel:
         return checkpoint.load(init, **model.overrides)
     if init:
         logger.warning("no checkpoint at %s: training starts from scratch", init)
-    settings = located_tasks(section(params, "pretrain", PretrainSection).tasks, tables)
-    overrides = dict(model.overrides)
+    pretraining = section(params, "pretrain", PretrainSection)
+    settings = located_tasks(pretraining.tasks, tables)
+    used = [*make_tasks(pretraining.tables, settings).values(), *answering_tasks(pretraining.tables, settings).values()]
+    overrides = {"vocabulary_size": max(task.tokenizer.size for task in used)} | model.overrides
     if model.restrict_output:
-        overrides["output_ids"] = used_ids(
-            _all_tables(section(params, "pretrain", PretrainSection).tables, settings, tables)
-        )
+        overrides["output_ids"] = used_ids((open_table(tables, task, "train"), task) for task in used)
     with torch.random.fork_rng():
         torch.manual_seed(model.seed)
         net = OFAModel(OFAConfig.preset(model.size, **overrides))
@@ -52,11 +49,11 @@ def first_network(tables: str, params: str, init: str = "") -> OFAModel:
 
 def located_tasks(tasks: PretrainSettings, tables: str) -> PretrainSettings:
     """The settings of pretraining with the negatives of the folder of tables, unless they name others."""
-    places = {"vision_language": "negatives", "vision_language_zh": "negatives_zh"}
+    shared = {kind: getattr(tasks, kind) for kind in ("vision_language", "vision_language_zh")}
     located = {
-        kind: dataclasses.replace(getattr(tasks, kind), negatives=str(Path(tables) / name))
-        for kind, name in places.items()
-        if getattr(tasks, kind).negatives is None
+        kind: dataclasses.replace(settings, negatives=negatives(tables, settings.language))
+        for kind, settings in shared.items()
+        if settings.negatives is None
     }
     return dataclasses.replace(tasks, **located)
 
@@ -68,9 +65,3 @@ def smooth_bins(net: OFAModel, first: int, count: int, width: float) -> None:
     kernel = torch.exp(-((numbers[:, None] - numbers) ** 2) / (2 * width**2))
     smooth = kernel @ rows
     rows.copy_(smooth * (rows.norm() / smooth.norm()))
-
-
-def _all_tables(kinds: Sequence[str], settings: PretrainSettings, tables: str) -> list[tuple[Table, Task]]:
-    """The tables of pretraining, and those of the tasks that a network is finetuned for afterwards."""
-    used = [*make_tasks(kinds, settings).values(), *known_tasks(kinds, settings).values()]
-    return [(open_table(tables, task, "train"), task) for task in used]

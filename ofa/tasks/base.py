@@ -119,7 +119,7 @@ class Task(ABC):
     def __init__(self, settings: TextSettings | None = None):
         self.settings = settings or self.Settings()
         vocabulary = self.settings.vocabulary or self.settings.language
-        self.tokenizer = Tokenizer.english() if vocabulary == "english" else Tokenizer.chinese()
+        self.tokenizer = Tokenizer.of_language(vocabulary)
         self.bos = torch.tensor([self.tokenizer.bos])
         self.eos = torch.tensor([self.tokenizer.eos])
         self._memory: dict[tuple[str, int | None], LongTensor] = {}
@@ -133,9 +133,10 @@ class Task(ABC):
             )
 
     @property
-    def table_name(self) -> str:
-        """What the files of its tables begin with: "caption", "caption_zh"."""
-        return f"{self.table}_zh" if self.settings.language == "chinese" else self.table
+    def table_names(self) -> tuple[str, ...]:
+        """What the files of its tables may begin with, the likeliest first: data of two languages have "caption" and
+        "caption_zh", Chinese ones alone may have "caption" only."""
+        return (f"{self.table}_zh", self.table) if self.settings.language == "chinese" else (self.table,)
 
     @abstractmethod
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample | list[Sample]:

@@ -1,17 +1,14 @@
 """The mixture of pretraining: pictures with texts, texts, pictures, and detection."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ofa.data.mixing import Source
 from ofa.errors import OFAError, nearest
-from ofa.tasks.base import Task
-from ofa.tasks.caption import Caption, CaptionSettings
+from ofa.tasks import Task, create
 from ofa.tasks.detection import Detection, DetectionSettings
 from ofa.tasks.infilling import ImageInfilling, ImageInfillingSettings, TextInfilling, TextInfillingSettings
-from ofa.tasks.refcoco import Refcoco, RefcocoSettings
 from ofa.tasks.vision_language import VisionLanguage, VisionLanguageSettings
-from ofa.tasks.vqa import Vqa, VqaSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,24 +72,31 @@ def make_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Ta
     return {kind: TASKS[kind](getattr(settings, kind)) for kind in kinds}
 
 
-def known_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Task]:
-    """The tasks that a network knows after pretraining on tables of these kinds, by name, as it learned them."""
+def answering_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Task]:
+    """The tasks that tables of vision and language teach, by name, in their languages and as they are learned there."""
     tasks: dict[str, Task] = {}
     for kind in kinds:
-        learned = getattr(settings, kind)
-        if kind == "detection":
-            tasks[kind] = Detection(learned)
-        elif TASKS[kind] is VisionLanguage:
+        if TASKS[kind] is VisionLanguage:
+            learned = getattr(settings, kind)
             shared = {name: getattr(learned, name) for name in ("patch_image_size", "language", "vocabulary")}
-            suffix = kind.removeprefix("vision_language")
-            tasks |= {
-                f"caption{suffix}": Caption(CaptionSettings(**shared)),
-                f"refcoco{suffix}": Refcoco(
-                    RefcocoSettings(num_bins=learned.num_bins, max_image_size=learned.max_image_size, **shared)
-                ),
-                f"vqa{suffix}": Vqa(VqaSettings(add_object=False, prompt_type="none", **shared)),
-            }
+            bins = {name: getattr(learned, name) for name in ("num_bins", "max_image_size")}
+            for name, own in (
+                ("caption", {}),
+                ("refcoco", bins),
+                ("vqa", {"add_object": False, "prompt_type": "none"}),
+            ):
+                name += kind.removeprefix("vision_language")
+                tasks[name] = create(name, shared | own)
     return tasks
+
+
+def known_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Task]:
+    """All tasks that a network can be asked for after pretraining on tables of these kinds, by name."""
+    learned = [task for kind, task in make_tasks(kinds, settings).items() if not kind.endswith("_zh")]
+    for task in learned:
+        if isinstance(task, VisionLanguage):  # its folder of negatives goes with the tables, not with the network
+            task.settings = replace(task.settings, negatives=None)
+    return answering_tasks(kinds, settings) | {task.name: task for task in learned}
 
 
 def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = PretrainSettings()) -> list[Source]:

@@ -96,6 +96,11 @@ class Tokenizer:
         """The vocabulary that has this many rows, as a network's token matrix has; None where neither has."""
         return getattr(cls, NAMES[rows])() if rows in NAMES else None
 
+    @classmethod
+    def of_language(cls, name: str) -> "Tokenizer":
+        """The vocabulary made for a language, "english" or "chinese"."""
+        return cls.english() if name == "english" else cls.chinese()
+
     @property
     def name(self) -> str:
         """ "english" or "chinese", as the settings of tasks say it."""

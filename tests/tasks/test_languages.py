@@ -29,7 +29,7 @@ def read(task, row):
 def test_a_task_in_chinese_asks_in_chinese_and_has_its_own_table(name):
     settings = {"patch_image_size": 64} | ({"add_object": False} if name == "vqa" else {})
     english, chinese = tasks.create(name, settings), tasks.create(f"{name}_zh", settings)
-    assert (english.table_name, chinese.table_name) == (name, f"{name}_zh")
+    assert (english.table_names, chinese.table_names[0]) == ((name,), f"{name}_zh")
     assert chinese.settings.language == "chinese" and chinese.tokenizer is Tokenizer.chinese()
     (_, asked), (_, in_chinese) = read(english, ROWS[name][0]), read(chinese, ROWS[name][1])
     assert asked.isascii() and not any(letter.isascii() and letter.isalpha() for letter in in_chinese)
@@ -42,7 +42,7 @@ def test_english_in_the_chinese_vocabulary_says_the_same(name):
     _, asked = read(tasks.create(name, settings), row)
     task = tasks.create(name, settings | {"vocabulary": "chinese"})
     sample, same = read(task, row)
-    assert task.tokenizer is Tokenizer.chinese() and task.table_name == name
+    assert task.tokenizer is Tokenizer.chinese() and task.table_names == (name,)
     assert same.replace(" ", "") == asked.replace(" ", "")
     assert torch.cat([sample.source, sample.target]).max() < Tokenizer.chinese().size
 

@@ -51,5 +51,5 @@ def built(published, ofa, tmp_path_factory) -> Path:
 def start(tmp_path_factory) -> Path:
     """The folder of a small network with random weights."""
     folder = tmp_path_factory.mktemp("start")
-    save_folder(folder, OFAModel(OFAConfig.preset("nano")))
+    save_folder(folder, OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64)))
     return folder

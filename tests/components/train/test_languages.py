@@ -11,7 +11,6 @@ from components.train.pretrain import pretrain
 from components.train.stem import stem
 from ofa import OFA
 from ofa.tasks.store import saved_settings
-from ofa.text import Tokenizer
 from ofa.text.cleaning import CJK
 
 SCENES = {"train": 16, "val": 4, "test": 4, "test_pairs": 0, "kinds": 4, "unseen_pairs": 0, "sizes": [[64, 64]]}
@@ -19,7 +18,7 @@ BOXES = {"patch_image_size": 64, "num_bins": 16, "max_image_size": 64}
 ANSWERS = {"add_object": False, "prompt_type": "none"}
 CHINESE = {"vocabulary": "chinese"}
 PARAMS = {
-    "model": {"restrict_output": True, "overrides": {"vocabulary_size": Tokenizer.chinese().size}},
+    "model": {"restrict_output": True},
     "train": {"steps": 2, "batch_size": 8, "precision": "fp32", "device": "cpu", "log_every": 1},
     "stem": {"patch_image_size": 64, "workers": 0, "languages": ["english", "chinese"]},
     "pretrain": {
