@@ -59,6 +59,7 @@ def run(
     """
     from components.evaluate.evaluate import evaluate
     from components.evaluate.stage import evaluate_stage
+    from ofa import tasks
 
     chosen = {
         "settings": key_values(setting),
@@ -73,9 +74,9 @@ def run(
     if table:
         found = evaluate(
             task,
-            checkpoint or f"models/{task}",
+            checkpoint or f"models/{tasks.get(task).name}",
             table,
-            out or f"evaluations/{task}",
+            out or f"evaluations/{tasks.get(task).name}",
             train_table=train_table,
             objects=objects or None,
             metrics=metrics or None,
@@ -85,7 +86,7 @@ def run(
         )
     else:
         changes |= {"search": {task: key_values(search)}} if search else {}
-        found = evaluate_stage(task, checkpoint, tables, split, name, out, metrics, objects, params, **changes)
+        found = evaluate_stage(task, checkpoint, tables, split, out, metrics, objects, params, name=name, **changes)
     for name, score in found.scores.items():
         trivial = [scores[name] for scores in found.baseline.values() if name in scores]
         beside = f"   (best baseline {max(trivial):.4f})" if trivial else ""

@@ -54,12 +54,12 @@ def evaluate_stage(
     checkpoint: str = "",
     tables: str = "data/tables",
     split: str = "test",
-    name: str = "",
     out: str = "",
     metrics: str = "",
     objects: str = "",
     params: str = "params.yaml",
     settings: Mapping[str, Any] | None = None,
+    name: str = "",
     **changes: Any,
 ) -> Evaluation:
     """Evaluate a network on the table of its task and language, beside baselines from the training table.
@@ -69,13 +69,13 @@ def evaluate_stage(
         checkpoint: the network; empty: models/TASK.
         tables: folder of tables, as `ofa data build` makes it.
         split: which split to evaluate.
-        name: the tables are NAME_SPLIT.tsv and NAME_train.tsv; empty: those of the task's kind and language.
         out: folder of the evaluation; empty: evaluations/TASK.
         metrics: file for the bare numbers; empty for none.
         objects: COCO instances file or detection table for the baseline of a random object; empty: the table
             detection_SPLIT.tsv if it is there.
         params: file with the section `evaluate`; empty: its defaults.
         settings: changes to the task's settings.
+        name: the tables are NAME_SPLIT.tsv and NAME_train.tsv; empty: those of the task's kind.
         changes: fields of the section that go before its own.
 
     Raises:
@@ -84,7 +84,7 @@ def evaluate_stage(
     base = section(params, "evaluate", EvaluateSection) if params else EvaluateSection()
     chosen = dataclasses.asdict(build(EvaluateSection, dataclasses.asdict(base) | changes, "evaluate"))
     search = chosen.pop("search").get(task)
-    checkpoint = checkpoint or f"models/{task}"
+    checkpoint = checkpoint or f"models/{tasks.get(task).name}"
     instance = tasks.create(task, settings_of(checkpoint, task) | dict(settings or {}))
     names = [name] if name else instance.table_names
     if isinstance(instance, VisionLanguage):

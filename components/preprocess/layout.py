@@ -205,7 +205,7 @@ class RawData:
         for part in parts:
             rows = _single_captions(part.rows()) if part.kind == "caption" else part.rows()
             objects = self._objects(split) if part.kind == "caption" else None
-            yield from pretraining.vision_language_rows(rows, part.kind, self.dataset, objects)
+            yield from pretraining.vision_language_rows(rows, part.kind, self.dataset, objects, part.dataset)
 
     def _texts(self, parts: Sequence[RawTable], instances: Sequence[Path]) -> Iterator[SourceRow]:
         rows = {part.kind: part.rows() for part in parts}

@@ -1,12 +1,17 @@
 """The tasks, one file each. A new file in this folder that registers a `Task` is all that a new task needs.
 
-A task may also live elsewhere: either its module is imported first, or it is named as "module:Class".
+A task may also live elsewhere: either its module is imported first, or it is named as "module:Class" or
+"path/to/file.py:Class" (docs/new-task.md).
 """
 
-import importlib
 import pkgutil
+import sys
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ofa.errors import OFAError, nearest
@@ -17,18 +22,22 @@ __all__ = ["Prediction", "Task", "create", "get", "names", "register"]
 
 
 def get(name: str) -> type[Task]:
-    """The class of a task: a registered name ("caption") or "module:Class" for a task outside this package.
+    """The class of a task: a registered name ("caption"), or for a task outside this package "module:Class" or
+    "path/to/file.py:Class".
 
     Raises:
         OFAError: no such task.
     """
     _import_all()
     if ":" in name:
-        module, _, attribute = name.partition(":")
+        module, _, attribute = name.rpartition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+            found = getattr(_load(Path(module)) if module.endswith(".py") else import_module(module), attribute)
+        except (ImportError, AttributeError, OSError) as error:
             raise OFAError(f"cannot import task {name!r}: {error}") from error
+        if not (isinstance(found, type) and issubclass(found, Task)):
+            raise OFAError(f"{name!r} is no task: it must be a class derived from ofa.tasks.Task")
+        return found
     if name not in registered:
         raise OFAError(f"no task {name!r}{nearest(name, list(registered))} (known: {', '.join(names())})")
     return registered[name]
@@ -48,7 +57,23 @@ def names() -> list[str]:
     return sorted(registered)
 
 
+def _load(path: Path) -> ModuleType:
+    """The module in a file, loaded once."""
+    name = f"task_{path.stem}"
+    known = sys.modules.get(name)
+    if known is not None and Path(known.__file__).samefile(path):
+        return known
+    spec = spec_from_file_location(name, path.resolve())
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
 @cache
 def _import_all() -> None:
     for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+        import_module(f"{__name__}.{module.name}")

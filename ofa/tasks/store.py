@@ -13,7 +13,7 @@ from typing import Any
 from ofa.checkpoint import read_config
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
-from ofa.tasks import Task, create
+from ofa.tasks import Task, create, get
 from ofa.text import Tokenizer
 
 TASKS = "tasks.json"
@@ -40,7 +40,7 @@ def settings_of(path: str | Path, name: str) -> dict[str, Any]:
 
     Where it does not say, as the original's files never do, the original's, in the language of the vocabulary.
     """
-    saved = saved_settings(path).get(name)
+    saved = saved_settings(path).get(get(name).name)
     return vocabulary_settings(read_config(path).vocabulary_size) if saved is None else saved
 
 

@@ -30,12 +30,14 @@ def generate(
     `ofa generate pictures/ --task vqa --text "what color is the bus?" --out colors.jsonl`
     """
     from components.evaluate.generate import generate
+    from ofa import tasks
 
-    out = out or f"{task}.jsonl"
+    name = tasks.get(task).name
+    out = out or f"{name}.jsonl"
     done = generate(
         source,
         task,
-        checkpoint or f"models/{task}",
+        checkpoint or f"models/{name}",
         out,
         text=text,
         settings=key_values(setting),

@@ -20,6 +20,7 @@ def vision_language_rows(
     kind: Literal["caption", "vqa", "refcoco"],
     dataset: str,
     objects: Mapping[str, Sequence[str]] | None = None,
+    part: str = "",
 ) -> Iterator[SourceRow]:
     """Rows of the vision_language table from rows of the caption, vqa or refcoco table.
 
@@ -29,10 +30,12 @@ def vision_language_rows(
         dataset: name of the source, for the column of that name.
         objects: names of what each picture shows, by image id (`coco.object_names`). A caption's row lists those that
             its caption mentions: a negative caption replaces one of them by another.
+        part: name of the data set where several have one kind and count their rows alike (refcoco, refcocog); by
+            default the kind.
     """
     for row in rows:
         made = {
-            "uniq_id": f"{dataset}_{kind}_{row['uniq_id']}",
+            "uniq_id": f"{dataset}_{part or kind}_{row['uniq_id']}",
             "caption": row.get("caption", row.get("text", "")),
             "question": row.get("question", ""),
             "answers": row.get("answers", row.get("box", "")),

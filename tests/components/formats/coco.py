@@ -91,11 +91,9 @@ def _ref(number: int, split: str) -> dict:
 def _write_vqa(folder: Path, split: str, numbers: range) -> None:
     questions, annotations = [], []
     for number in numbers:
-        asked = (
-            ("What color is it?", "other", "what color is", _color(number)),
-            ("Is there a square?", "yes/no", "is there a", "yes"),
-        )
-        for n, (question, answer_type, question_type, answer) in enumerate(asked):
+        color = ("What color is it?", "other", "what color is", _color(number))
+        there = ("Is there a square?", "yes/no", "is there a", "yes")
+        for n, (question, answer_type, question_type, answer) in enumerate((color, there)):
             shared = {"question_id": 1000 * number + n, "image_id": number}
             votes = [answer] * 8 + ["Blue.", "no"]
             answers = [{"answer": vote, "answer_confidence": "yes", "answer_id": i} for i, vote in enumerate(votes, 1)]

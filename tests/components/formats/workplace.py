@@ -21,7 +21,10 @@ def train(ofa, init, task: str, out: str = "", **section) -> None:
 def evaluate(ofa, task: str, split: str, *options: str) -> tuple[dict, list[dict]]:
     """The evaluation of `models/TASK` on a split, and its predictions."""
     out = f"evaluations/{task.rpartition(':')[2]}"
-    ofa("evaluate", "run", task, "--tables", "tables", "--split", split, "--out", out, "--params", "", *options)
+    with open("evaluate.yaml", "w", encoding="utf-8") as file:
+        yaml.safe_dump({"evaluate": {"latency_samples": 1, "resamples": 100}}, file)
+    command = ["evaluate", "run", task, "--tables", "tables", "--split", split, "--out", out]
+    ofa(*command, "--params", "evaluate.yaml", *options)
     with open(f"{out}/evaluation.json", encoding="utf-8") as file:
         evaluation = json.load(file)
     with open(f"{out}/predictions.jsonl", encoding="utf-8") as file:
