@@ -1,15 +1,14 @@
-"""Get the raw data: the built-in pictures, or real data in the layout of COCO from a folder or an address."""
+"""Get the raw data: the built-in pictures, or real data in the layout of COCO from elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from components.preprocess.folders import check_place, replace_folder, staging_path
 from components.preprocess.layout import RawData
 from components.preprocess.manifest import BUILT_IN, NAME, Manifest, describe
-from components.preprocess.transfer import JOURNAL, fingerprint, listing, transfer
-from ofa import settings
+from components.preprocess.origins import origin
+from components.preprocess.transfer import JOURNAL
 from ofa.errors import OFAError
 
 
@@ -19,6 +18,8 @@ def fetch(
     scenes: Mapping[str, Any] | None = None,
     license: str = "",
     options: Mapping[str, Any] | None = None,
+    revision: str = "",
+    path: str = "data/raw",
 ) -> Manifest:
     """Make the folder `out` of raw data with a manifest of its content.
 
@@ -33,6 +34,8 @@ def fetch(
         scenes: what to change about the built-in pictures: fields of `ofa.data.scenes.SceneConfig`.
         license: the terms of the data for the manifest; without it, the license files that came with them.
         options: credentials and such for the file system of an address, passed on to fsspec.
+        revision: commit, branch or tag: `source` is then a git repository, whose folder `path` DVC tracks.
+        path: that folder.
 
     Raises:
         OFAError: a source is missing or cannot be read, a setting is wrong, the disk is too small, or `out` holds
@@ -42,42 +45,23 @@ def fetch(
     staging = staging_path(folder)
     check_place(folder, NAME)
     sources = [source] if isinstance(source, str) else list(source)
-    if sources == [BUILT_IN]:
-        manifest = _make_scenes(staging, scenes or {}, license)
-    elif scenes:
-        raise OFAError(f"fetch: `scenes` is for the source '{BUILT_IN}' only; the source is {', '.join(sources)}")
-    else:
-        items = listing(sources, dict(options or {}))
-        version = {"version": fingerprint(items)}
-        if present := _present(folder, version):
-            return present
-        paths = transfer(items, staging)
-        manifest = _manifest(staging, paths, ", ".join(sources), version, license)
-    manifest.save(staging)
+    found = origin(sources, scenes, options, revision, path)
+    if not found.made and (present := _present(folder, found.settings)):
+        return present
+    paths = found.bring(staging)
+    terms = sorted(path for path in paths if "license" in path.lower())
+    counts = RawData(staging).count()
+    described = describe(staging, paths)
+    Manifest(found.name, dict(found.settings), license or ", ".join(terms), counts, described).save(staging)
     replace_folder(staging, folder)
     (folder / JOURNAL).unlink(missing_ok=True)
     return Manifest.load(folder)
 
 
-def _present(folder: Path, version: dict[str, Any]) -> Manifest | None:
+def _present(folder: Path, version: Mapping[str, Any]) -> Manifest | None:
     """The manifest of `folder` if it is whole and of this version."""
     try:
         manifest = Manifest.load(folder)
     except OFAError:
         return None
     return manifest if manifest.settings == version else None
-
-
-def _make_scenes(staging: Path, scenes: Mapping[str, Any], license: str) -> Manifest:
-    from ofa.data.scenes import SceneConfig, write_scenes
-
-    config = settings.build(SceneConfig, scenes, "fetch.scenes")
-    write_scenes(staging, config)
-    paths = [path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()]
-    return _manifest(staging, paths, BUILT_IN, asdict(config), license)
-
-
-def _manifest(staging: Path, paths: list[str], source: str, version: dict[str, Any], license: str) -> Manifest:
-    terms = sorted(path for path in paths if "license" in path.lower())
-    counts = RawData(staging).count()
-    return Manifest(source, version, license or ", ".join(terms), counts, describe(staging, paths))

@@ -4,13 +4,15 @@ The file is written last: a folder without it is unfinished. It has no times in 
 bytes.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ofa.data.files import atomic_write, sha256_file
 from ofa.errors import OFAError
@@ -40,6 +42,11 @@ class Manifest:
     def bytes(self) -> int:
         """Size of all files."""
         return sum(entry["bytes"] for entry in self.files.values())
+
+    @property
+    def version(self) -> str:
+        """Identifies the data: equal for equal origins. The origin says it where it knows one."""
+        return data_version(self.settings)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the manifest; the folder counts as finished from then on."""
@@ -72,6 +79,13 @@ class Manifest:
             if size != entry["bytes"]:
                 found = "is missing" if size is None else f"has {size} bytes"
                 raise OFAError(f"{file}: {found}, the manifest says {entry['bytes']} bytes; fetch the data again")
+
+
+def data_version(settings: Mapping[str, Any]) -> str:
+    """The version in the settings of an origin: its own, or a hash of what the built-in pictures are made from."""
+    if "version" in settings:
+        return settings["version"]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def describe(folder: Path, paths: Iterable[str]) -> dict[str, dict]:
