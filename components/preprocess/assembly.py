@@ -40,7 +40,7 @@ class Assembly:
     def assemble(self, table: RawTable, rows: Sequence[SourceRow], work: Map) -> Built:
         """Make the file of a table, unless it is there, or was the same in the earlier build."""
         path, description = self.staging / f"{table.name}.tsv", self.staging / SHARDS / f"{table.name}.json"
-        shards = self._shards(table, rows)
+        shards = self.shards(table, rows)
         version = hashlib.sha256(" ".join(shard.fingerprint for shard in shards).encode()).hexdigest()
         built = read_built(description, path, version) or self._take_over(path, version)
         if built is None:
@@ -50,7 +50,8 @@ class Assembly:
                 shard.path.unlink(missing_ok=True)
         return built
 
-    def _shards(self, table: RawTable, rows: Sequence[SourceRow]) -> list[Shard]:
+    def shards(self, table: RawTable, rows: Sequence[SourceRow]) -> list[Shard]:
+        """The shards of a table, finished or not."""
         prefix = f"{self.raw}{os.sep}"
         hashes = {path: entry["sha256"] for path, entry in self.files.items()}
         shards = []

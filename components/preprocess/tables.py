@@ -8,19 +8,16 @@ from typing import Any
 
 from components.preprocess.assembly import SHARDS, Assembly, described_tables
 from components.preprocess.folders import check_place, make_staging, replace_folder
-from components.preprocess.layout import RawData
-from components.preprocess.manifest import Manifest
+from components.preprocess.parts import take_parts
+from components.preprocess.plan import Plan, language_of, make_plan
 from components.preprocess.quarantine import NAME as REJECTED_TABLE
-from components.preprocess.quarantine import REJECTED, read_rejected
-from components.preprocess.raw_table import TRAIN, RawTable
-from components.preprocess.rows import check_kinds, open_raw
-from components.preprocess.selection import PerPicture, select
+from components.preprocess.quarantine import REJECTED
+from components.preprocess.raw_table import TRAIN
 from components.preprocess.workers import workers
 from ofa.data import TableWriter
 from ofa.data.files import atomic_write, sha256_file
 from ofa.data.sources.pretraining import write_negatives
-from ofa.data.sources.vqa import build_answers
-from ofa.errors import OFAError, nearest
+from ofa.errors import OFAError
 
 STATISTICS = "statistics.json"
 ANSWERS = "answers.json"
@@ -46,6 +43,7 @@ def tables(
     rows_per_shard: int = 2000,
     processes: int = 0,
     max_bad_rows: int = 0,
+    parts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Build the tables `out/KIND_SPLIT.tsv` of raw data, and what belongs to them.
 
@@ -70,6 +68,7 @@ def tables(
         rows_per_shard: rows that are built, and kept after an interruption, at a time.
         processes: how many work at once; 0 is one a core. The result does not depend on it.
         max_bad_rows: how many rows may be left out because they cannot be written, for example without a picture.
+        parts: folders that `build_part` made with the same arguments; their shards are not built again.
 
     Returns:
         The content of statistics.json.
@@ -77,29 +76,30 @@ def tables(
     Raises:
         OFAError: a wrong argument, too many bad rows, a full disk.
     """
-    check_kinds(kinds)
     if rows_per_shard < 1:
         raise OFAError(f"rows_per_shard is {rows_per_shard}; it must be at least 1")
-    limits = PerPicture(
-        caption=captions_per_image,
-        refcoco=expressions_per_image,
-        vqa=questions_per_image,
-        vision_language=pretraining_per_image,
+    plan = make_plan(
+        raw,
+        validated,
+        kinds,
+        splits,
+        captions_per_image,
+        expressions_per_image,
+        questions_per_image,
+        pretraining_per_image,
+        answers,
     )
-    data = open_raw(raw)
-    chosen = _choose(data, kinds, splits)
-    rejected = read_rejected(validated) if validated else {}
-    lists = {language: build_answers(path, answers or None) for language, path in data.annotations.items()}
     folder = Path(out)
     check_place(folder, STATISTICS)
     staging = make_staging(folder, keep=True)
-    files = Manifest.load(raw).files
-    assembly = Assembly(data.folder, files, staging, folder, described_tables(folder, STATISTICS), rows_per_shard)
+    take_parts(parts, staging)
+    previous = described_tables(folder, STATISTICS)
+    assembly = Assembly(plan.data.folder, plan.manifest.files, staging, folder, previous, rows_per_shard)
     described: dict[str, Any] = {}
     bad: list[_Rejected] = []
     with workers(processes) as work:
-        for table in chosen:
-            rows, left_out = select(table, rejected.get(table.name, {}), limits, lists.get(_language(table)))
+        for table in plan.tables:
+            rows, left_out = plan.select(table)
             built = assembly.assemble(table, list(rows.values()), work)
             numbers = list(rows)
             bad += [(table.name, numbers[number], uniq_id, reason) for number, uniq_id, reason in built.rejected]
@@ -111,16 +111,21 @@ def tables(
                 "left_out": left_out,
                 **built.to_dict(_MOST_VALUES),
             }
-    for language, texts in lists.items():
+    for language, texts in plan.answers.items():
         _write_json(staging / _in_language(ANSWERS, language), texts)
-    if any(table.kind == "image_classify" for table in chosen):
-        _write_json(staging / LABELS, data.class_names)
-    for language in {_language(table) for table in chosen if table.kind == "vision_language"}:
-        _write_negatives(staging / f"{NEGATIVES}{language}", data, language, rejected)
+    if any(table.kind == "image_classify" for table in plan.tables):
+        _write_json(staging / LABELS, plan.data.class_names)
+    for language in {language_of(table) for table in plan.tables if table.kind == "vision_language"}:
+        _write_negatives(staging / f"{NEGATIVES}{language}", plan, language)
     with TableWriter(staging / REJECTED_TABLE, REJECTED) as writer:
         for values in bad:
             writer.write(dict(zip(REJECTED, values, strict=True)))
-    statistics = {"tables": described, "rejected_rows": len(bad), "answers": {k: len(v) for k, v in lists.items()}}
+    statistics = {
+        "data": plan.origin,
+        "tables": described,
+        "rejected_rows": len(bad),
+        "answers": {language: len(texts) for language, texts in plan.answers.items()},
+    }
     _write_json(staging / TRAINING, _training(staging, described))
     _write_json(staging / STATISTICS, statistics)
     shutil.rmtree(staging / SHARDS, ignore_errors=True)
@@ -128,36 +133,15 @@ def tables(
     return statistics
 
 
-def _choose(data: RawData, kinds: Sequence[str], splits: Sequence[str]) -> list[RawTable]:
-    known = sorted({table.split for table in data.tables.values()})
-    for split in splits:
-        if split not in known:
-            raise OFAError(f"unknown split '{split}'{nearest(split, known)} (the data have {', '.join(known)})")
-    chosen = [
-        table
-        for table in data.tables.values()
-        if (not kinds or table.kind in kinds) and (not splits or table.split in splits)
-    ]
-    if not chosen:
-        raise OFAError(
-            f"{data.folder}: nothing to build for the given kinds and splits; it has {', '.join(data.tables)}"
-        )
-    return chosen
-
-
-def _language(table: RawTable) -> str:
-    return "_zh" if table.name == f"{table.dataset}_zh_{table.split}" else ""
-
-
 def _in_language(name: str, language: str) -> str:
     path = Path(name)
     return f"{path.stem}{language}{path.suffix}"
 
 
-def _write_negatives(folder: Path, data: RawData, language: str, rejected: dict[str, dict[str, str]]) -> None:
-    name = f"caption{language}_{TRAIN}"
+def _write_negatives(folder: Path, plan: Plan, language: str) -> None:
+    data, name = plan.data, f"caption{language}_{TRAIN}"
     if name in data.tables and len(data.object_names) > 1:
-        rows = (row for row in data.tables[name].rows() if row["uniq_id"] not in rejected.get(name, {}))
+        rows = (row for row in data.tables[name].rows() if row["uniq_id"] not in plan.rejected.get(name, {}))
         captions = (caption for row in rows for caption in row["caption"].split("&&"))
         write_negatives(folder, captions, data.object_names, data.annotations.get(language))
 
