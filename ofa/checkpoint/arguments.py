@@ -20,6 +20,9 @@ RESNETS = {
 }
 """Blocks of the original's ResNets; all have bottleneck blocks."""
 
+PUBLISHED = ("tiny", "medium", "base", "large", "huge")
+"""Sizes whose architectures the original registers; they fill in arguments that a file leaves out."""
+
 FIELDS = {
     "d_model": "encoder_embed_dim",
     "ffn_dim": "encoder_ffn_embed_dim",
@@ -85,6 +88,8 @@ def config_from_args(
             raise OFAError(f"{path} is damaged: its arguments tell of {told} {stack} layers, its weights of {layers}")
     for switch in ("scale_attn", "scale_fc", "scale_heads", "disable_entangle"):
         values.setdefault(switch, False)
+    if values.get("sync_batch_norm"):
+        values["freeze_resnet"] = False  # the original looks at --sync-bn first
     resnet = arguments.get("resnet_type")
     if resnet not in RESNETS:
         raise OFAError(f"{path}: its image stem is '{resnet}'; known are {', '.join(RESNETS)}")
@@ -168,6 +173,6 @@ def args_from_config(config: OFAConfig) -> argparse.Namespace:
         values[f"{stack}_prompt_dim"] = projection or 2 * config.d_model
     if config.output_ids is not None:
         values["output_ids"] = list(config.output_ids)
-    size = next((name for name, preset in PRESETS.items() if preset["d_model"] == config.d_model), "base")
+    size = next((name for name in PUBLISHED if PRESETS[name]["d_model"] == config.d_model), "base")
     arch = f"ofa_{size}"
     return argparse.Namespace(**CONSTANTS, **ALWAYS, **values, arch=arch, _name=arch)

@@ -73,7 +73,8 @@ class OFAConfig:
     """Batch norm of the ResNet keeps its statistics and its scale and shift. Convolutions still train, as in the
     original."""
     sync_batch_norm: bool = False
-    """Batch norm statistics over all processes (GPU only), with the original's epsilon of 1e-3 for this case."""
+    """Batch norm statistics over all processes (GPU only), with the original's epsilon of 1e-3 for this case. Excludes
+    `freeze_resnet`."""
 
     scale_attn: bool = True
     """Layer norm on the output of every attention."""
@@ -162,6 +163,8 @@ class OFAConfig:
             "adapter_dim",
         ):  # fmt: skip
             self._check(name, getattr(self, name) >= 0, "must not be negative")
+        excluded = self.freeze_resnet and self.sync_batch_norm
+        self._check("sync_batch_norm", not excluded, "has no effect on a frozen ResNet, leave out one of the two")
         blocks_are_valid = len(self.resnet_blocks) == 3 and min(self.resnet_blocks) >= 1
         self._check("resnet_blocks", blocks_are_valid, "must be three counts of at least 1")
         self._check("init_std", self.init_std > 0, "must be positive")

@@ -52,6 +52,14 @@ def test_configuration_may_be_args_or_omegaconf(golden, original, tmp_path):
     assert load_fairseq(tmp_path / "omegaconf.pt")[0] == expected
 
 
+def test_shared_batch_norm_goes_before_frozen_as_in_the_original(original, tmp_path):
+    arguments = argparse.Namespace(**(vars(original["cfg"]["model"]) | dict(sync_bn=True, freeze_resnet=True)))
+    torch.save({"model": original["model"], "cfg": {"model": arguments}}, tmp_path / "both.pt")
+    config, state = load_fairseq(tmp_path / "both.pt")
+    assert (config.sync_batch_norm, config.freeze_resnet) == (True, False)
+    assert OFAModel(config).load_state_dict(state)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

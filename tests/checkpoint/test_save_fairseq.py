@@ -1,9 +1,12 @@
 """What we save in the original's format is the original's format, and comes back bit by bit."""
 
+import argparse
+
 import pytest
 import torch
 
 from ofa.checkpoint import load_fairseq, save_fairseq
+from ofa.checkpoint.arguments import args_from_config
 from ofa.checkpoint.names import TIED
 from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
@@ -17,7 +20,9 @@ def test_recorded_checkpoint_survives_with_its_names(golden, tmp_path):
     assert weights.keys() == state.keys()
     assert all(torch.equal(weights[name], tensor) for name, tensor in state.items())
 
-    saved = torch.load(tmp_path / "saved.pt", weights_only=False)
+    # Beside plain data the file names argparse.Namespace alone.
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        saved = torch.load(tmp_path / "saved.pt", weights_only=True)
     original = torch.load(golden / "ofa_micro_random.pt", weights_only=False)
     derived = {f"{stack}.{kind}_rp_bucket" for stack in ("encoder", "decoder") for kind in ("token", "image")}
     assert saved["model"].keys() == original["model"].keys() | derived
@@ -54,6 +59,13 @@ def test_tuned_networks_survive(tmp_path):
     again, weights = load_fairseq(tmp_path / "saved.pt")
     assert again == config
     assert all(torch.equal(weights[name], tensor) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize(
+    ("width", "architecture"), [(1280, "ofa_huge"), (128, "ofa_base")], ids=["published", "of its own"]
+)
+def test_the_architecture_is_one_that_the_original_knows(width, architecture):
+    assert args_from_config(OFAConfig(d_model=width, encoder_heads=4, decoder_heads=4)).arch == architecture
 
 
 def test_networks_that_the_original_cannot_build_are_refused(tmp_path):

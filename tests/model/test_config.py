@@ -47,6 +47,7 @@ def test_unknown_names_are_refused_with_the_nearest_known_one():
         dict(code_image_size=344),
         dict(adapter_dim=-1),
         dict(decoder_layers=0),
+        dict(sync_batch_norm=True, freeze_resnet=True),
     ],
     ids=lambda wrong: next(iter(wrong)),
 )

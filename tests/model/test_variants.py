@@ -49,3 +49,14 @@ def test_variant_matches_the_original(arrays, build, variant):
 def test_every_recorded_variant_is_compared(arrays):
     cases = arrays("variants_micro.npz").cases()
     assert {case for case in cases if case not in ("adam", "bitfit_trainable")} == set(VARIANTS)
+
+
+def test_shared_batch_norm_has_the_originals_epsilon(arrays, build):
+    images = arrays("forward_micro.npz").inputs("img_text_256_nopad")["images"]
+    plain = build()
+    for module in plain.encoder.resnet.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-3
+    with torch.inference_mode():
+        shared, expected = build(sync_batch_norm=True).encoder.resnet(images), plain.encoder.resnet(images)
+    torch.testing.assert_close(shared, expected, atol=1e-6, rtol=1e-5)
