@@ -91,6 +91,11 @@ def _no_bytes() -> bytes:
     return b""
 
 
+def _type(*_: Any) -> type[Node]:
+    """A type that omegaconf's nodes tell of their values: `typing.List[float]`, `NoneType`."""
+    return _node("type")
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
@@ -100,12 +105,15 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "defaultdict"): defaultdict,
     ("argparse", "Namespace"): argparse.Namespace,
     ("_codecs", "encode"): _encode,
+    ("_operator", "getitem"): _type,
+    ("builtins", "type"): _type,
+    ("__builtin__", "type"): _type,
     ("numpy", "dtype"): _NumPyType,
     ("numpy.core.multiarray", "scalar"): _number,
     ("numpy._core.multiarray", "scalar"): _number,
 }
-for _type in (dict, list, tuple, set, frozenset, int, float, bool, str, complex):
-    _ALLOWED["builtins", _type.__name__] = _ALLOWED["__builtin__", _type.__name__] = _type
+for _plain in (dict, list, tuple, set, frozenset, int, float, bool, str, complex):
+    _ALLOWED["builtins", _plain.__name__] = _ALLOWED["__builtin__", _plain.__name__] = _plain
 _ALLOWED["builtins", "bytes"] = _ALLOWED["__builtin__", "bytes"] = _no_bytes
 _ALLOWED["__builtin__", "long"] = int
 _ALLOWED["__builtin__", "unicode"] = str

@@ -65,6 +65,11 @@ ATTACKS = {
     "getattr": (call(name("builtins", "getattr"), text(""), text("upper")), "names 'builtins.getattr'"),
     "function of torch": (call(name("torch", "load"), text("x.pt")), "names 'torch.load'"),
     "default factory": (call(name("collections", "defaultdict"), SYSTEM), "names 'os.system'"),
+    "attribute of a type": (call(name("builtins", "type"), b"N") + attributes(harmed=b"K\x01") + b"b", "changes '"),
+    "item of a known name": (
+        call(name("_operator", "getitem"), call(name("builtins", "dict")), text("x")) + items(HARM) + SYSTEM + b"R",
+        "names 'os.system'",
+    ),
     "registered extension": (b"\x82\x01", "extension code 1"),
     "attribute of a class": (NAMESPACE + attributes(harmed=b"K\x01") + b"b", "changes 'argparse.Namespace'"),
     "class of an object": (
@@ -169,7 +174,8 @@ def test_arguments_that_make_no_sense_are_refused(checkpoint, tmp_path, change, 
     [
         ("cfg", ENDLESS, "nested without end"),
         ("cfg", "text", "does not say how its network is built"),
-        ("model", {"encoder.embed_tokens.weight": 5}, "is of type int, not a tensor"),
+        ("model", {"encoder.embed_tokens.weight": 5}, "is of type int, not a named tensor"),
+        ("model", {7: torch.ones(1)}, "7 of its weights is of type Tensor, not a named tensor"),
         ("model", {"encoder.embed_tokens.weight": torch.ones(2, 2)}, "lacks 'encoder.embed_images.conv1.weight'"),
         ("model", None, "no 'model'"),
     ],

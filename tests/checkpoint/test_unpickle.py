@@ -2,9 +2,13 @@
 
 import argparse
 import collections
+import dataclasses
+import enum
 import io
 import os
 import pickle
+import sys
+import types
 import zipfile
 
 import numpy as np
@@ -73,6 +77,24 @@ def test_omegaconf_nodes_are_data(tmp_path):
     node = read(tmp_path / "a.pt")["cfg"]
     assert node.kind == "omegaconf.dictconfig.DictConfig"
     assert node.state["_content"]["model"].state["_content"]["layers"].state["_val"] == 2
+
+
+def test_omegaconf_nodes_of_declared_types_are_data(tmp_path, monkeypatch):
+    """As of fairseq's option classes: lists of numbers, texts that may be absent, choices."""
+    omegaconf = pytest.importorskip("omegaconf")
+    module = types.ModuleType("fairseq.dataclass.configs")
+    choice = enum.Enum("Choice", {"fast": "fast"}, module=module.__name__)
+    fields = [("lr", list[float], [0.1, 0.2]), ("path", str | None, None), ("choice", choice, choice.fast)]
+    fields = [(name, kind, dataclasses.field(default_factory=lambda v=value: v)) for name, kind, value in fields]
+    options = dataclasses.make_dataclass("Options", fields, namespace={"__module__": module.__name__})
+    module.Options, module.Choice = options, choice
+    for name in ("fairseq", "fairseq.dataclass", module.__name__):
+        monkeypatch.setitem(sys.modules, name, module)
+    torch.save({"cfg": omegaconf.OmegaConf.structured(options)}, tmp_path / "a.pt")
+    content = read(tmp_path / "a.pt")["cfg"].state["_content"]
+    assert [node.state["_val"] for node in content["lr"].state["_content"]] == [0.1, 0.2]
+    assert content["path"].state["_val"] is None
+    assert content["choice"].state["_val"].kind == "fairseq.dataclass.configs.Choice"
 
 
 @pytest.mark.parametrize(
