@@ -47,7 +47,11 @@ def load_fairseq(path: str | Path, ema: bool = False, **overrides: Any) -> tuple
     config = config_from_args(model_arguments(checkpoint, path), weights, path, overrides)
     state = convert(upgrade(weights, path), path)
     if config.freeze_resnet:
-        state = {name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")}
+        counters = [name for name in state if name.endswith(".num_batches_tracked")]
+        for name in counters:
+            del state[name]
+        if counters:
+            logger.info("%s: left out %d counters of batches, frozen batch norm counts none", path, len(counters))
     logger.info("Loaded checkpoint %s%s", path, " (moving average)" if ema else "")
     return config, state
 
@@ -68,13 +72,18 @@ def stored_weights(checkpoint: Any, ema: bool, path: str | Path) -> dict[str, Te
         weights = moving_average(checkpoint)
         if not weights:
             raise OFAError(f"{path} holds no moving average of the weights: load it without ema")
+    check_weights(weights, path)
+    return weights
+
+
+def check_weights(weights: Mapping[Any, Any], path: str | Path) -> None:
+    """Refuse what cannot be the weights of an OFA network under the original's names."""
     for key, tensor in weights.items():
-        if not isinstance(tensor, Tensor):
-            raise OFAError(f"{path}: '{key}' of its weights is of type {type(tensor).__name__}, not a tensor")
+        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+            raise OFAError(f"{path}: {key!r} of its weights is of type {type(tensor).__name__}, not a named tensor")
     for key in (TIED[0], STEM):
         if key not in weights:
             raise OFAError(f"{path} lacks '{key}', which every OFA network has")
-    return weights
 
 
 def moving_average(checkpoint: Mapping[str, Any]) -> dict[str, Tensor] | None:
@@ -120,8 +129,11 @@ def convert(weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor
             state[name] = tensor.float() if tensor.is_floating_point() else tensor
             if state[name].dtype != tensor.dtype:
                 widened[str(tensor.dtype).removeprefix("torch.")] += 1
-        elif not torch.equal(weights[TIED[0]], tensor):
+        elif not torch.equal(state[name], tensor.float()):
             raise OFAError(f"{path}: '{key}' differs from '{TIED[0]}', but OFA has one token matrix")
+    for key in TIED:
+        if key not in weights:
+            logger.info("%s: '%s' is missing and became the token matrix '%s'", path, key, TIED[0])
     for dtype, count in widened.items():
         logger.info("%s: %d tensors of type %s became float32", path, count, dtype)
     return state

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ofa.checkpoint.arguments import RESNETS, args_from_config
-from ofa.checkpoint.fairseq import buffers, convert
+from ofa.checkpoint.fairseq import buffers, check_weights, convert
 from ofa.checkpoint.names import to_fairseq
 from ofa.checkpoint.unpickle import read
 from ofa.data.files import atomic_write
@@ -98,9 +98,11 @@ def load_huggingface(folder: str | Path, **overrides: Any) -> tuple[OFAConfig, d
     folder = Path(folder)
     config = load_config(folder, **overrides)
     stored = read(folder / WEIGHTS)
-    if not isinstance(stored, dict) or not all(isinstance(tensor, Tensor) for tensor in stored.values()):
+    if not isinstance(stored, dict):
         raise OFAError(f"{folder / WEIGHTS} is not a state dict: it must hold tensors by name")
-    state = convert({_from_port(name.removeprefix("model.")): tensor for name, tensor in stored.items()}, folder)
+    weights = {_from_port(str(name).removeprefix("model.")): tensor for name, tensor in stored.items()}
+    check_weights(weights, folder / WEIGHTS)
+    state = convert(weights, folder)
     logger.info("Loaded checkpoint %s", folder)
     return config, state
 

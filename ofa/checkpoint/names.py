@@ -2,8 +2,6 @@
 
 import re
 
-from ofa.model.config import OFAConfig
-
 TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "decoder.output_projection.weight")
 """The original's three names of the token matrix."""
 
@@ -108,8 +106,3 @@ def to_fairseq(name: str) -> tuple[str, ...]:
 def from_fairseq(name: str) -> str | None:
     """Our name of a tensor of the original, None for a name that its network does not have."""
     return "embed_tokens.weight" if name in TIED else _rename(name, _THEIRS_TO_OURS)
-
-
-def fairseq_names(names: list[str], config: OFAConfig) -> list[str]:
-    """All names of the original's file for a network with our `names`, buffers that follow from `config` included."""
-    return [*BUFFERS, *(original for name in names for original in to_fairseq(name))]

@@ -75,7 +75,7 @@ def test_half_precision_becomes_single_and_is_logged(tmp_path, caplog):
     assert any(message.endswith("tensors of type float16 became float32") for message in caplog.messages)
 
 
-def test_a_missing_copy_of_the_token_matrix_is_the_token_matrix(tmp_path):
+def test_a_missing_copy_of_the_token_matrix_is_the_token_matrix(tmp_path, caplog):
     config = OFAConfig.preset("tiny", **(SMALL | dict(resnet_blocks=(2, 2, 2))))
     state = OFAModel(config).state_dict()
     save_fairseq(tmp_path / "net.pt", config, state)
@@ -83,7 +83,22 @@ def test_a_missing_copy_of_the_token_matrix_is_the_token_matrix(tmp_path):
     for name in ("decoder.output_projection.weight", "decoder.version", "decoder.image_position_idx"):
         del saved["model"][name]
     torch.save(saved, tmp_path / "net.pt")
-    assert torch.equal(load(tmp_path / "net.pt").embed_tokens.weight, state["embed_tokens.weight"])
+    with caplog.at_level(logging.INFO, "ofa"):
+        assert torch.equal(load(tmp_path / "net.pt").embed_tokens.weight, state["embed_tokens.weight"])
+    assert [message for message in caplog.messages if "is missing" in message] == [
+        f"{tmp_path / 'net.pt'}: 'decoder.output_projection.weight' is missing and became the token matrix "
+        "'encoder.embed_tokens.weight'"
+    ]
+
+
+def test_another_copy_of_the_token_matrix_is_refused(tmp_path):
+    config = OFAConfig.preset("tiny", **(SMALL | dict(resnet_blocks=(2, 2, 2))))
+    save_fairseq(tmp_path / "net.pt", config, OFAModel(config).state_dict())
+    saved = torch.load(tmp_path / "net.pt", weights_only=False)
+    saved["model"]["decoder.embed_tokens.weight"] = saved["model"]["decoder.embed_tokens.weight"] + 1
+    torch.save(saved, tmp_path / "net.pt")
+    with pytest.raises(OFAError, match="'decoder.embed_tokens.weight' differs.* one token matrix"):
+        load(tmp_path / "net.pt")
 
 
 def test_new_parts_keep_their_own_values(net, tmp_path, caplog):
@@ -103,6 +118,14 @@ def test_frozen_and_trained_batch_norm_exchange_weights(net, tmp_path):
     expected = net.eval().encoder.resnet(images)
     torch.testing.assert_close(frozen.encoder.resnet(images), expected)
     torch.testing.assert_close(thawed.encoder.resnet(images), expected)
+
+
+def test_counters_that_a_frozen_stem_has_not_are_left_out_and_logged(tmp_path, caplog):
+    config = OFAConfig.preset("tiny", **(SMALL | dict(resnet_blocks=(2, 2, 2))))
+    save_fairseq(tmp_path / "net.pt", config, OFAModel(config).state_dict())
+    with caplog.at_level(logging.INFO, "ofa"):
+        load(tmp_path / "net.pt", freeze_resnet=True)
+    assert caplog.messages[0].endswith("left out 22 counters of batches, frozen batch norm counts none")
 
 
 def test_another_size_is_refused_with_the_right_one(tmp_path):

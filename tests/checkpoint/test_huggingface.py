@@ -53,6 +53,11 @@ def test_what_the_port_cannot_build_is_refused(tmp_path, change):
 def test_weights_of_another_form_are_refused(tmp_path):
     config = OFAConfig.preset("tiny", vocabulary_size=50, encoder_layers=1, decoder_layers=1)
     save_huggingface(tmp_path, config, OFAModel(config).state_dict())
-    torch.save({"model": {}}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(OFAError, match="pytorch_model.bin is not a state dict"):
-        load_huggingface(tmp_path)
+    for stored, message in (
+        ([], "is not a state dict"),
+        ({"model": {}}, "'model' of its weights is of type dict"),
+        ({}, "lacks 'encoder.embed_tokens.weight'"),
+    ):
+        torch.save(stored, tmp_path / "pytorch_model.bin")
+        with pytest.raises(OFAError, match=f"pytorch_model.bin.*{message}"):
+            load_huggingface(tmp_path)
