@@ -69,6 +69,12 @@ def restore(net: OFAModel, state: Mapping[str, Tensor], path: str | Path) -> Non
     net.load_state_dict(result, strict=False)
 
 
+def number_of_parameters(state: Mapping[str, Tensor]) -> int:
+    """How many numbers of a state dict are weights rather than statistics of batch norm."""
+    statistics = (".running_mean", ".running_var", ".num_batches_tracked")
+    return sum(tensor.numel() for name, tensor in state.items() if not name.endswith(statistics))
+
+
 def size_of(state: Mapping[str, Tensor]) -> str | None:
     """The size that weights under our names are of, None if it is none of ours."""
 

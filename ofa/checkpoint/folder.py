@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ofa.checkpoint.fit import number_of_parameters, size_of
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
@@ -25,7 +27,7 @@ TOKENIZER = "tokenizer.json"
 
 
 def save_folder(
-    folder: str | Path, model: OFAModel | tuple[OFAConfig, dict[str, Tensor]], card: dict[str, Any] | None = None
+    folder: str | Path, model: OFAModel | tuple[OFAConfig, Mapping[str, Tensor]], card: Mapping[str, Any] | None = None
 ) -> None:
     """Write a network.
 
@@ -52,7 +54,7 @@ def save_folder(
         with atomic_write(folder / TOKENIZER) as file:
             file.write(tokenizer.to_json())
     with atomic_write(folder / CARD) as file:
-        file.write(model_card(config, card or {}))
+        file.write(model_card(config, state, card or {}))
 
 
 def load_folder(folder: str | Path, **overrides: Any) -> tuple[OFAConfig, dict[str, Tensor]]:
@@ -91,17 +93,22 @@ def load_config(folder: str | Path, **overrides: Any) -> OFAConfig:
     return OFAConfig.from_dict(values | overrides)
 
 
-def model_card(config: OFAConfig, card: dict[str, Any]) -> str:
-    """The model card in Markdown."""
-    parts = ["---\nlicense: apache-2.0\nlibrary_name: ofa\n---\n\n# OFA network\n"]
-    shape = {
+def model_card(config: OFAConfig, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:
+    """The model card in Markdown: what the network is, how it is used, and the headings and texts of `card`."""
+    tokenizer = Tokenizer.of_size(config.vocabulary_size)
+    network = {
+        "size": size_of(state) or "of its own",
+        "parameters": f"{number_of_parameters(state):,}",
         "width": config.d_model,
         "layers": f"{config.encoder_layers} + {config.decoder_layers}",
         "heads": f"{config.encoder_heads} + {config.decoder_heads}",
-        "vocabulary": config.vocabulary_size,
+        "blocks of the image stem": " + ".join(map(str, config.resnet_blocks)),
+        "vocabulary": f"{config.vocabulary_size:,} rows" + (f", {tokenizer.name}" if tokenizer else ""),
     }
-    for heading, content in ({"Network": shape} | card).items():
-        if isinstance(content, dict):
+    use = '```python\nfrom ofa import OFA\n\nmodel = OFA.from_pretrained("path of this folder")\n```'
+    parts = ["---\nlicense: apache-2.0\nlibrary_name: ofa\n---\n\n# OFA network\n"]
+    for heading, content in ({"Network": network, "Use": use} | dict(card)).items():
+        if isinstance(content, Mapping):
             content = "\n".join(f"- {key}: {value}" for key, value in content.items())
         parts.append(f"## {heading}\n\n{content}\n")
     return "\n".join(parts)

@@ -1,7 +1,6 @@
 """Look at, compare and convert networks on disk."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 from ofa.checkpoint import fairseq as original
 from ofa.checkpoint import folder as own
 from ofa.checkpoint import huggingface as port
-from ofa.checkpoint.fit import size_of
+from ofa.checkpoint.fit import number_of_parameters, size_of
 from ofa.checkpoint.unpickle import read
 from ofa.errors import OFAError, nearest
 from ofa.model.config import OFAConfig
@@ -20,11 +19,7 @@ from ofa.text import Tokenizer
 
 Weights = tuple[OFAConfig, dict[str, Tensor]]
 
-WRITERS: dict[str, Callable[[str | Path, OFAConfig, dict[str, Tensor]], None]] = {
-    "folder": lambda path, config, state: own.save_folder(path, (config, state)),
-    "fairseq": original.save_fairseq,
-    "huggingface": port.save_huggingface,
-}
+FORMATS = ("folder", "fairseq", "huggingface")
 """Formats that can be written: ours, the original's and the Hugging Face port's."""
 
 
@@ -74,12 +69,11 @@ def inspect(path: str | Path) -> dict[str, Any]:
     config, state = read_any(path)
     kind, tokenizer = kind_of(path), Tokenizer.of_size(config.vocabulary_size)
     files = [path] if Path(path).is_file() else [file for file in Path(path).iterdir() if file.is_file()]
-    statistics = (".running_mean", ".running_var", ".num_batches_tracked")
     return {
         "format": kind,
         "size": size_of(state) or "of its own",
         "vocabulary": tokenizer.name if tokenizer else "of its own",
-        "parameters": sum(tensor.numel() for name, tensor in state.items() if not name.endswith(statistics)),
+        "parameters": number_of_parameters(state),
         "tensors": len(state),
         "types": dict(Counter(str(tensor.dtype).removeprefix("torch.") for tensor in state.values())),
         "bytes": sum(Path(file).stat().st_size for file in files),
@@ -114,7 +108,13 @@ def convert(source: str | Path, target: str | Path, to: str, ema: bool = False) 
     Raises:
         OFAError: the format is unknown, or cannot hold this network; there is no moving average.
     """
-    if to not in WRITERS:
-        raise OFAError(f"no format '{to}'{nearest(to, list(WRITERS))}; there are {', '.join(WRITERS)}")
+    if to not in FORMATS:
+        raise OFAError(f"no format '{to}'{nearest(to, list(FORMATS))}; there are {', '.join(FORMATS)}")
     config, state = read_any(source, ema=ema)
-    WRITERS[to](target, config, state)
+    if to == "fairseq":
+        original.save_fairseq(target, config, state)
+    elif to == "huggingface":
+        port.save_huggingface(target, config, state)
+    else:
+        origin = f"Converted from `{Path(source).name}`" + (", the moving average of its weights." if ema else ".")
+        own.save_folder(target, (config, state), {"Origin": origin})

@@ -26,7 +26,10 @@ def test_network_comes_back_bit_equal(net, tmp_path):
     assert config == net.config
     assert state.keys() == net.state_dict().keys()
     assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items())
-    assert "CIDEr: 1.25" in (tmp_path / "net" / "README.md").read_text()
+    card = (tmp_path / "net" / "README.md").read_text()
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    for line in ("- CIDEr: 1.25", f"- parameters: {parameters:,}", "- layers: 2 + 2", "- vocabulary: 300 rows"):
+        assert f"\n{line}\n" in card
 
 
 @pytest.mark.parametrize(("rows", "name"), [(59457, "english"), (30325, "chinese"), (300, None)])

@@ -32,6 +32,8 @@ def test_the_moving_average_is_told_of_and_converted_on_request(folder, tmp_path
     torch.save(checkpoint | {"extra_state": {"ema": average}}, tmp_path / "ema.pt")
     assert inspect(tmp_path / "ema.pt")["moving average"] == "yes"
     convert(tmp_path / "ema.pt", tmp_path / "average", "folder", ema=True)
+    card = (tmp_path / "average" / "README.md").read_text()
+    assert "Converted from `ema.pt`, the moving average of its weights." in card
     assert {difference.detail for difference in diff(folder, tmp_path / "average")} == {"differs by up to 1"}
     for path in (folder, tmp_path / "net.pt"):
         with pytest.raises(OFAError, match="holds no moving average"):
