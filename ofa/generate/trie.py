@@ -11,7 +11,7 @@ from ofa.generate.config import SearchError
 
 
 class Trie:
-    """The prefix tree of a list of outputs, such as the answers that a question may have.
+    """The prefix tree of a list of outputs, such as answers that a question may have (arXiv 2202.03052, section 3.4).
 
     Nodes are numbered breadth first from the root, 0. Edges are sorted by (node, id); a candidate's last edge is the
     end token's.

@@ -34,7 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         resnet_blocks=(3, 8, 36),
     ),
 }  # fmt: skip
-"""Every size. tiny to huge are the paper's (arXiv 2202.03052, table 1); nano is for a CPU and for tests."""
+"""Every size. tiny to huge are the paper's (arXiv 2202.03052, section 3.5, table 1), nano is for CPUs and for tests."""
 
 
 @dataclass(frozen=True, kw_only=True)

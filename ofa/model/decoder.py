@@ -1,4 +1,4 @@
-"""The decoder: target tokens, which are text, coordinates or image codes."""
+"""The decoder: target tokens, which are text, coordinates or image codes (arXiv 2202.03052, section 3.1)."""
 
 import torch
 import torch.nn.functional as F

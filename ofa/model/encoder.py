@@ -1,4 +1,4 @@
-"""The encoder: image patches and source text in one sequence (paper, section 3.1)."""
+"""The encoder: image patches and source text in one sequence (arXiv 2202.03052, section 3.1)."""
 
 from dataclasses import dataclass
 from functools import partial

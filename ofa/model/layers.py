@@ -1,4 +1,8 @@
-"""The layers of the two stacks: attention and feed-forward blocks around a residual stream."""
+"""The layers of the two stacks: attention and feed-forward blocks around a residual stream.
+
+A layer norm stands before each block, those of NormFormer (arXiv 2110.09456) in and after it (arXiv 2202.03052,
+section 3.1).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +22,7 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
 
 
 class FeedForward(nn.Module):
-    """GELU between two matrices, a layer norm before the second one, and an adapter at the end if asked for."""
+    """down(norm(GELU(up(x)))), the norm if `scale_fc` says so, and an adapter at the end if asked for."""
 
     def __init__(self, config: OFAConfig) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ PAD = 1
 
 
 class OFAModel(nn.Module):
-    """OFA (arXiv 2202.03052): images and text in, text, coordinates or image codes out.
+    """OFA (arXiv 2202.03052, section 3.1): images and text in, text, coordinates or image codes out.
 
     One matrix (V, D) embeds source and target tokens and scores the output. Sequences are padded on the right with
     id 1.
@@ -58,7 +58,11 @@ class OFAModel(nn.Module):
         image_index: Tensor | None = None,
         features_only: bool = False,
     ) -> Tensor:
-        """Teacher forcing: `encode`, then `decode`; see there for the arguments."""
+        """Teacher forcing: `encode`, then `decode`; see there for the arguments and errors.
+
+        Returns:
+            logits (B, T, V), or features (B, T, D) with `features_only`.
+        """
         encoded = self.encode(source_tokens, images, image_mask, patch_sample, image_index)
         return self.decode(previous_tokens, encoded, code_mask, features_only)
 

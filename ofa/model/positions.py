@@ -1,7 +1,8 @@
-"""Positions as biases on attention scores (paper, section 3.1).
+"""Positions as biases on attention scores, apart from content (arXiv 2202.03052, section 3.1).
 
-Absolute ones are shared by all layers of a stack, relative ones come from a table of each layer. Bucket numbers are
-computed from coordinates whenever they are needed; no tables of numbers are kept.
+Absolute ones, untied from content as in TUPE (arXiv 2006.15595), are shared by all layers of a stack. Relative ones, of
+text as in T5 (arXiv 1910.10683) and of images by rows and columns as in CoAtNet (arXiv 2106.04803), come from a table
+of each layer. Bucket numbers are computed from coordinates whenever they are needed; no tables of numbers are kept.
 """
 
 import math
@@ -113,7 +114,7 @@ def by_row(code_mask: Tensor | None, values: list[Tensor]) -> Tensor:
 
 
 class PositionScores(nn.Module):
-    """Absolute position bias: scaled dot products of projected position embeddings."""
+    """Absolute position bias: (U p_i) . (W p_j) * (head size * scale_factor) ** -0.5 of position embeddings p."""
 
     def __init__(self, d_model: int, heads: int, scale_factor: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The image stem: the first three stages of a bottleneck ResNet (arXiv 1512.03385), as in the paper, section 3.1."""
+"""The image stem: the first three stages of a bottleneck ResNet (arXiv 1512.03385)."""
 
 import torch
 from torch import Tensor, nn

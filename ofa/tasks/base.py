@@ -1,5 +1,7 @@
 """What a task is: how a table row becomes tokens, and how generated tokens become an answer and a score.
 
+Tasks are told apart by their instructions alone (arXiv 2202.03052, section 3.2).
+
 To add a task, copy a short file such as `caption.py`: a settings class, prompt, target, reading back, metric.
 """
 

@@ -43,7 +43,10 @@ def token_loss(
     encouraging_log_end: float | None = None,
     rdrop_alpha: float = 0.0,
 ) -> TokenLoss:
-    """Label-smoothed cross-entropy and what OFA adds to it.
+    """Cross-entropy (arXiv 2202.03052, section 3.4, equation 1) with label smoothing, and what OFA adds to it.
+
+    A token costs -(1 - e - s) log p(target) - s sum(log p) over the K' allowed columns, with e = `label_smoothing` and
+    s = e / (K' - 1).
 
     Args:
         logits: (N, K).
