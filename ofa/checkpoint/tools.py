@@ -75,7 +75,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
         "vocabulary": tokenizer.name if tokenizer else "of its own",
         "parameters": number_of_parameters(state),
         "tensors": len(state),
-        "types": dict(Counter(str(tensor.dtype).removeprefix("torch.") for tensor in state.values())),
+        "types as loaded": dict(Counter(str(tensor.dtype).removeprefix("torch.") for tensor in state.values())),
         "bytes": sum(Path(file).stat().st_size for file in files),
         "moving average": "yes" if kind == "fairseq" and original.moving_average(read(path)) else "no",
         "config": config.to_dict(),

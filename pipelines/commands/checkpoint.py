@@ -23,7 +23,7 @@ def inspect(path: Network) -> None:
     from ofa.checkpoint import inspect
     from ofa.tasks.store import saved_settings
 
-    for name, value in (inspect(path) | {"tasks": saved_settings(path)}).items():
+    for name, value in (inspect(path) | {"tasks": saved_settings(path) or "none"}).items():
         if isinstance(value, dict):
             typer.echo(f"{name}")
             for key, item in value.items():
@@ -43,7 +43,7 @@ def diff(first: Network, second: Network) -> None:
     found = diff(first, second)
     for difference in found:
         typer.echo(f"{difference.name:60} {_short(difference.detail)}")
-    typer.echo(f"{len(found)} differences" if found else "no difference")
+    typer.echo(f"{len(found)} difference{'s' if len(found) > 1 else ''}" if found else "no difference")
     raise typer.Exit(1 if found else 0)
 
 

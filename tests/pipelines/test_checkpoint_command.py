@@ -1,6 +1,9 @@
 """`ofa checkpoint` on the command line."""
 
+import os
+
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from ofa.checkpoint import save_folder
@@ -13,6 +16,11 @@ def folder(tmp_path):
     small = dict(vocabulary_size=50, encoder_layers=1, decoder_layers=1)
     save_folder(tmp_path / "net", OFAModel(OFAConfig.preset("tiny", **small)))
     return tmp_path / "net"
+
+
+class Harm:
+    def __reduce__(self):
+        return os.mkdir, ("harmed",)
 
 
 def run(*arguments):
@@ -42,6 +50,18 @@ def test_inspection_tells_format_size_and_configuration(folder):
     result = run("inspect", folder)
     facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if len(line.split()) > 1)
     assert (facts["format"], facts["vocabulary"], facts["d_model"]) == ("folder", "of its own", "256")
+    assert facts["tasks"] == "none"
+
+
+def test_a_checkpoint_that_could_run_code_is_refused_by_name(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("convert", folder, tmp_path / "net.pt", "--to", "fairseq")
+    saved = torch.load(tmp_path / "net.pt", weights_only=False)
+    torch.save(saved | {"task_state": Harm()}, tmp_path / "bad.pt")
+    result = run("convert", tmp_path / "bad.pt", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bad.pt names 'posix.mkdir'" in result.stderr
+    assert not (tmp_path / "out").exists() and not (tmp_path / "harmed").exists()
 
 
 @pytest.mark.parametrize(
