@@ -38,17 +38,8 @@ def save_folder(
     """
     config, state = (model.config, model.state_dict()) if isinstance(model, OFAModel) else model
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with atomic_write(folder / WEIGHTS, "wb") as file:
-        save_file(tensors, file.name, metadata={"format": "pt"})
-        # In the place of our file there is now one that nobody else may read and that may not be on the disk yet.
-        os.chmod(file.name, stat.S_IMODE(os.fstat(file.fileno()).st_mode))
-        with open(file.name, "rb") as written:
-            os.fsync(written.fileno())
-    with atomic_write(folder / CONFIG) as file:
-        json.dump({"format": FORMAT} | config.to_dict(), file, indent=2)
-        file.write("\n")
+    write_weights(folder, state)
+    write_config(folder, FORMAT, config.to_dict())
     tokenizer = Tokenizer.of_size(config.vocabulary_size)
     if tokenizer is not None:
         with atomic_write(folder / TOKENIZER) as file:
@@ -63,14 +54,8 @@ def load_folder(folder: str | Path, **overrides: Any) -> tuple[OFAConfig, dict[s
     Raises:
         OFAError: a file is missing or damaged, or the configuration has an unknown field.
     """
-    folder = Path(folder)
     config = load_config(folder, **overrides)
-    if not (folder / WEIGHTS).is_file():
-        raise OFAError(f"no network in {folder}: {WEIGHTS} is missing")
-    try:
-        state = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
-        raise OFAError(f"a file of the network in {folder} is damaged: {WEIGHTS}: {error}") from error
+    state = read_weights(folder)
     logger.info("Loaded checkpoint %s", folder)
     return config, state
 
@@ -81,6 +66,49 @@ def load_config(folder: str | Path, **overrides: Any) -> OFAConfig:
     Raises:
         OFAError: the file is missing or damaged, or has an unknown field.
     """
+    return OFAConfig.from_dict(read_config(folder, FORMAT) | overrides)
+
+
+def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
+    """Write model.safetensors; the folder is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    with atomic_write(folder / WEIGHTS, "wb") as file:
+        save_file(tensors, file.name, metadata={"format": "pt"})
+        # In the place of our file there is now one that nobody else may read and that may not be on the disk yet.
+        os.chmod(file.name, stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+        with open(file.name, "rb") as written:
+            os.fsync(written.fileno())
+
+
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """The tensors of model.safetensors.
+
+    Raises:
+        OFAError: the file is missing or damaged.
+    """
+    path = Path(folder) / WEIGHTS
+    if not path.is_file():
+        raise OFAError(f"no network in {folder}: {WEIGHTS} is missing")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise OFAError(f"a file of the network in {folder} is damaged: {WEIGHTS}: {error}") from error
+
+
+def write_config(folder: Path, format: str, values: dict[str, Any]) -> None:
+    """Write config.json."""
+    with atomic_write(folder / CONFIG) as file:
+        json.dump({"format": format} | values, file, indent=2)
+        file.write("\n")
+
+
+def read_config(folder: str | Path, format: str) -> dict[str, Any]:
+    """The values of config.json.
+
+    Raises:
+        OFAError: the file is missing, damaged or of another format.
+    """
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise OFAError(f"no network in {folder}: {CONFIG} is missing")
@@ -88,9 +116,9 @@ def load_config(folder: str | Path, **overrides: Any) -> OFAConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise OFAError(f"a file of the network in {folder} is damaged: {CONFIG}: {error}") from error
-    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
-        raise OFAError(f"{path} is not of format '{FORMAT}'")
-    return OFAConfig.from_dict(values | overrides)
+    if not isinstance(values, dict) or values.pop("format", None) != format:
+        raise OFAError(f"{path} is not of format '{format}'")
+    return values
 
 
 def model_card(config: OFAConfig, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Read files of `torch.save` without running anything that is in them.
 
 A pickle is a program that may call any function it names and change any object it gets. This reader lets it name
-tensors, plain containers, `argparse.Namespace` and omegaconf nodes, all of which become inert data, lets it fill in
-those it made itself, and refuses everything else.
+tensors, plain containers, `argparse.Namespace`, omegaconf nodes and objects of PyTorch Lightning, all of which become
+inert data, lets it fill in those it made itself, and refuses everything else.
 """
 
 import argparse
@@ -114,6 +114,8 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 for _plain in (dict, list, tuple, set, frozenset, int, float, bool, str, complex):
     _ALLOWED["builtins", _plain.__name__] = _ALLOWED["__builtin__", _plain.__name__] = _plain
+_INERT = ("omegaconf", "typing", "pytorch_lightning")
+"""Packages whose objects are read as `Node`."""
 _ALLOWED["builtins", "bytes"] = _ALLOWED["__builtin__", "bytes"] = _no_bytes
 _ALLOWED["__builtin__", "long"] = int
 _ALLOWED["__builtin__", "unicode"] = str
@@ -135,12 +137,13 @@ class _Unpickler(pickle._Unpickler):
             return _DTYPES[name]
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
             return getattr(torch, name)
-        # omegaconf's nodes name the types of their values: typing's, enums', fairseq's option classes.
-        if module.split(".")[0] in ("omegaconf", "typing") or module.startswith("fairseq.dataclass."):
+        # omegaconf's nodes name the types of their values: typing's, enums', fairseq's option classes. A checkpoint of
+        # Lightning names the classes of its callbacks.
+        if module.split(".")[0] in _INERT or module.startswith("fairseq.dataclass."):
             return _node(f"{module}.{name}")
         raise OFAError(
-            f"{self.path} names '{module}.{name}', which is not a tensor, a plain container, argparse.Namespace or an "
-            "omegaconf node: a file that could run code is not loaded"
+            f"{self.path} names '{module}.{name}', which is not a tensor, a plain container, argparse.Namespace, an "
+            "omegaconf node or an object of Lightning: a file that could run code is not loaded"
         )
 
     def load_build(self) -> None:
