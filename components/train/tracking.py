@@ -12,6 +12,7 @@ from typing import Any
 from PIL.Image import Image
 
 from ofa.data.files import atomic_write
+from ofa.errors import OFAError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 EXPERIMENT = "ofa"
@@ -64,12 +65,21 @@ def tracking(stage: str, settings: Mapping[str, Any], folder: Path, uri: str | N
     The store is `uri`, else the environment's MLFLOW_TRACKING_URI, else a database file in the working directory.
     Where a platform has opened a run already (MLFLOW_RUN_ID), the stage becomes its child. The run ends as FINISHED,
     as FAILED after an error, and as KILLED when it was asked to stop. The machine's load is logged beside the metrics.
+
+    Raises:
+        OFAError: the store cannot be used.
     """
     import mlflow
+    from sqlalchemy.exc import SQLAlchemyError
 
     parent = os.environ.pop("MLFLOW_RUN_ID", None)
-    mlflow.set_tracking_uri(uri or os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
-    mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT))
+    place = uri or os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+    mlflow.set_tracking_uri(place)
+    try:
+        mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT))
+    except (mlflow.MlflowException, SQLAlchemyError) as error:
+        reason = str(error).splitlines()[0]
+        raise OFAError(f"MLflow at {place} cannot be used: {reason}; set MLFLOW_TRACKING_URI to another") from error
     logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # it would tell of every start and stop
     tracker = Tracker(partial(_open, stage, settings, folder / RUN_FILE, parent))
     status = "KILLED"

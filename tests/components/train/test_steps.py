@@ -130,3 +130,9 @@ def _picture(tables) -> bytes:
     from ofa.data.images import decode_base64
 
     return decode_base64(Table(tables / "detection_train.tsv", TABLES["detection"])[0]["image"])
+
+
+def test_a_store_that_cannot_be_used_is_named(workplace, small_tables, params, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workplace}/missing/mlflow.db")
+    with pytest.raises(OFAError, match=r"^MLflow at sqlite:///.*/missing/mlflow.db cannot be used: .*unable to open"):
+        stem(str(small_tables), "models/stem", "runs/stem", str(params))
