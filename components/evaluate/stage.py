@@ -75,7 +75,7 @@ def evaluate_stage(
             detection_SPLIT.tsv if it is there.
         params: file with the section `evaluate`; empty: its defaults.
         settings: changes to the task's settings.
-        name: the tables are NAME_SPLIT.tsv and NAME_train.tsv; empty: those of the task's kind.
+        name: the tables are NAME_SPLIT.tsv and NAME_train.tsv; empty: those of the task's kind and language.
         changes: fields of the section that go before its own.
 
     Raises:
