@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from ofa.checkpoint import save_folder
 from ofa.model import OFAConfig, OFAModel
+from ofa.text import Tokenizer
 from pipelines.cli import app
 from tests.components.formats.published import WRITERS
 
@@ -50,6 +51,15 @@ def built(published, ofa, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def start(tmp_path_factory) -> Path:
     """The folder of a small network with random weights."""
-    folder = tmp_path_factory.mktemp("start")
-    save_folder(folder, OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64)))
+    return _network(tmp_path_factory.mktemp("start"))
+
+
+@pytest.fixture(scope="session")
+def start_chinese(tmp_path_factory) -> Path:
+    """The same with the Chinese vocabulary."""
+    return _network(tmp_path_factory.mktemp("start_chinese"), vocabulary_size=Tokenizer.chinese().size)
+
+
+def _network(folder: Path, **fields) -> Path:
+    save_folder(folder, OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, **fields)))
     return folder

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.components.formats.published import CHINESE
 from tests.components.formats.workplace import evaluate, train
 
 PICTURES = {"patch_image_size": 64}
@@ -45,3 +46,12 @@ def test_a_task_is_trained_and_scored(ofa, start, task):
         assert {row["prediction"] for row in rows} | {row["references"] for row in rows} <= ANSWERS[task]
     primary = evaluation["metric"]
     assert evaluation["scores"][primary] == pytest.approx(sum(row["measures"][primary] for row in rows) / len(rows))
+
+
+def test_chinese_texts_on_pictures(ofa, start_chinese):
+    settings = {"patch_image_size": 256, "language": "chinese", "simplify": True}
+    train(ofa, start_chinese, "ocr", settings=settings)
+    evaluation, rows = evaluate(ofa, "ocr", "val", "--search", "max_len_b=6", "--search", "beam=2")
+    assert evaluation["scores"].keys() == {"accuracy", "1-NED"}
+    assert [row["references"] for row in rows] == list(CHINESE)
+    assert rows[0]["prompt"] == "图片上的文字是什么?"
