@@ -88,8 +88,16 @@ class RawData:
     @cached_property
     def annotations(self) -> dict[str, Path]:
         """Annotation files of VQA's training split, by the language's suffix."""
-        train = {file.language: _annotations(file) for file in self._questions if file.split == TRAIN}
-        return {language: path for language, path in train.items() if path is not None}
+        return {language: path for language, (path, *_) in self.annotations_of([TRAIN]).items()}
+
+    def annotations_of(self, splits: Sequence[str]) -> dict[str, list[Path]]:
+        """Annotation files of VQA's questions of some splits, by the language's suffix."""
+        found: dict[str, list[Path]] = {}
+        for file in self._questions:
+            path = _annotations(file)
+            if file.split in splits and path is not None:
+                found.setdefault(file.language, []).append(path)
+        return found
 
     @cached_property
     def object_names(self) -> list[str]:

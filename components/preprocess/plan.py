@@ -7,7 +7,7 @@ from typing import Any
 from components.preprocess.layout import RawData
 from components.preprocess.manifest import Manifest
 from components.preprocess.quarantine import read_rejected
-from components.preprocess.raw_table import RawTable
+from components.preprocess.raw_table import TRAIN, RawTable
 from components.preprocess.rows import check_kinds, open_raw
 from components.preprocess.selection import PerPicture, select
 from ofa.data.sources.records import SourceRow
@@ -56,6 +56,7 @@ def make_plan(
     questions_per_image: int = 0,
     pretraining_per_image: int = 0,
     answers: int = 3129,
+    answer_splits: Sequence[str] = (TRAIN,),
 ) -> Plan:
     """Read annotations and rejected rows; the arguments are those of `components.preprocess.tables.tables`.
 
@@ -70,12 +71,13 @@ def make_plan(
         vision_language=pretraining_per_image,
     )
     data = open_raw(raw)
+    counted = data.annotations_of(answer_splits)
     return Plan(
         data=data,
         manifest=Manifest.load(raw),
         tables=_choose(data, kinds, splits),
         rejected=read_rejected(validated) if validated else {},
-        answers={language: build_answers(path, answers or None) for language, path in data.annotations.items()},
+        answers={language: build_answers(paths, answers or None) for language, paths in counted.items()},
         limits=limits,
     )
 

@@ -40,6 +40,7 @@ def tables(
     questions_per_image: int = 0,
     pretraining_per_image: int = 0,
     answers: int = 3129,
+    answer_splits: Sequence[str] = (TRAIN,),
     rows_per_shard: int = 2000,
     processes: int = 0,
     max_bad_rows: int = 0,
@@ -64,7 +65,8 @@ def tables(
         expressions_per_image: the same for the training tables of referring expressions.
         questions_per_image: the same for the training table of questions.
         pretraining_per_image: the same for each type of rows of the pretraining table vision_language.
-        answers: how many of the most frequent answers of VQA's training split may be given (0: all).
+        answers: how many of the most frequent answers of VQA may be given (0: all).
+        answer_splits: the splits whose answers count for that; the original's `trainval_ans2label` is of train and val.
         rows_per_shard: rows that are built, and kept after an interruption, at a time.
         processes: how many work at once; 0 is one a core. The result does not depend on it.
         max_bad_rows: how many rows may be left out because they cannot be written, for example without a picture.
@@ -88,6 +90,7 @@ def tables(
         questions_per_image,
         pretraining_per_image,
         answers,
+        answer_splits,
     )
     folder = Path(out)
     check_place(folder, STATISTICS)

@@ -41,6 +41,17 @@ def rows(golden, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def negatives(golden, tmp_path_factory) -> str:
+    """The folder of negatives that the recorded runs used."""
+    values = json.loads((golden / "dataset" / "data" / "negatives.json").read_text())
+    folder = tmp_path_factory.mktemp("negatives")
+    (folder / "all_captions.txt").write_text("\n".join(values["captions"]) + "\n")
+    (folder / "object.txt").write_text("\n".join(values["objects"]) + "\n")
+    (folder / "type2ans.json").write_text(json.dumps(values["type2ans"]))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
 def compare(recorded, pixels):
     """A function that checks every sample of a task, and their batch, against a recorded run."""
 

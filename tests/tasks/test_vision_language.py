@@ -1,6 +1,5 @@
 """Pretraining on pictures with texts against the original's data set, random choices included."""
 
-import json
 import random
 
 import pytest
@@ -14,17 +13,6 @@ from ofa.tasks import Prediction, create
 from ofa.tasks.boxes import Box, Region
 from ofa.tasks.vision_language import Truth
 from tests.tasks.recorded import check_sample
-
-
-@pytest.fixture(scope="module")
-def negatives(golden, tmp_path_factory) -> str:
-    """The folder of negatives that the recorded runs used."""
-    values = json.loads((golden / "dataset" / "data" / "negatives.json").read_text())
-    folder = tmp_path_factory.mktemp("negatives")
-    (folder / "all_captions.txt").write_text("\n".join(values["captions"]) + "\n")
-    (folder / "object.txt").write_text("\n".join(values["objects"]) + "\n")
-    (folder / "type2ans.json").write_text(json.dumps(values["type2ans"]))
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def coco(ofa, tmp_path_factory):
     folder = tmp_path_factory.mktemp("coco")
     write_coco(folder / "published")
     params = folder / "params.yaml"
-    params.write_text("tables: {processes: 1}\n")
+    params.write_text("tables: {processes: 1, answer_splits: [train, val]}\n")
     ofa("data", "fetch", "--source", folder / "published", "--out", folder / "raw", "--params", params)
     ofa("data", "build", "--raw", folder / "raw", "--validated", "", "--out", folder / "tables", "--params", params)
     return folder

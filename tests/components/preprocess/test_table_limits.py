@@ -50,3 +50,15 @@ def test_training_questions_are_those_that_the_list_of_answers_can_answer(raw, t
         part.split("|!+")[1] for row in rows(tmp_path / "t", "vqa_val", "vqa") for part in row["answers"].split("&&")
     }
     assert not untouched <= set(answers)
+
+
+def test_answers_are_counted_over_the_splits_that_are_asked_for(raw, tmp_path):
+    for splits in (["train"], ["train", "val"]):
+        out = tmp_path / "_".join(splits)
+        tables(str(out), str(raw), kinds=["vqa"], answers=0, answer_splits=splits, processes=1)
+        counts = Counter()
+        for split in splits:
+            given = json.loads((raw / f"vqa/annotations_{split}.json").read_text())["annotations"]
+            counts.update(entry["multiple_choice_answer"] for entry in given)
+        answers = json.loads((out / "answers.json").read_text())
+        assert answers == sorted(counts, key=lambda answer: (-counts[answer], answer))
