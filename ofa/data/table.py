@@ -181,7 +181,7 @@ class _Shard:
             raise OFAError(f"cannot read the table {path}: {error.strerror}; check the path") from error
         self.view = memoryview(mapped)
         self.data = np.frombuffer(self.view, np.uint8) if status.st_size else np.empty(0, np.uint8)
-        self.offsets = _offsets(path, status, self.data)
+        self.offsets = _offsets(path, status)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -196,14 +196,15 @@ class _Shard:
         return start, end
 
 
-def _offsets(path: Path, status: os.stat_result, data: np.ndarray) -> np.ndarray:
+def _offsets(path: Path, status: os.stat_result) -> np.ndarray:
     """Where each row starts, and the size of the file: (rows + 1,) int64; from the index file if it fits the table."""
     index = path.with_name(path.name + ".idx")
     header = np.array([(_MAGIC, status.st_size, status.st_mtime_ns, 0)], _HEADER)
     offsets = _load_index(index, header)
     if offsets is not None:
         return offsets
-    offsets = _scan(data)
+    with open(path, "rb") as file:
+        offsets = _scan(file)
     header["rows"] = len(offsets) - 1
     try:
         with atomic_write(index, "wb") as file:
@@ -227,9 +228,14 @@ def _load_index(index: Path, expected: np.ndarray) -> np.ndarray | None:
     return np.memmap(index, "<i8", "r", offset=_HEADER.itemsize)
 
 
-def _scan(data: np.ndarray, chunk: int = 1 << 20) -> np.ndarray:
-    """Row starts and the end of the data, found in chunks of bytes that fit the processor's cache."""
-    starts = range(0, len(data), chunk)
-    ends = [np.flatnonzero(data[start : start + chunk] == _NEWLINE) + (start + 1) for start in starts]
-    offsets = np.concatenate([np.zeros(1, np.int64), *ends]).astype("<i8")
-    return offsets if offsets[-1] == len(data) else np.append(offsets, len(data)).astype("<i8")
+def _scan(file: IO[bytes], chunk: int = 1 << 20) -> np.ndarray:
+    """Row starts and the end of a file, found in chunks of bytes that fit the processor's cache.
+
+    The file is read, not mapped: pages of a mapping that were looked at count as memory of the process.
+    """
+    ends, size = [np.zeros(1, np.int64)], 0
+    while content := file.read(chunk):
+        ends.append(np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE) + (size + 1))
+        size += len(content)
+    offsets = np.concatenate(ends).astype("<i8")
+    return offsets if offsets[-1] == size else np.append(offsets, size).astype("<i8")

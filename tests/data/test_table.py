@@ -1,17 +1,18 @@
 """Random access to tab-separated tables."""
 
 import base64
+import io
 import mmap
 import os
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ofa.data.schema import TABLES
+from ofa.data.sources.glue import FORMATS
 from ofa.data.table import RowError, Table, TableWriter, _scan
 from ofa.errors import OFAError
 
@@ -123,7 +124,7 @@ def test_worker_processes_read_the_same_rows(tmp_path):
 @settings(deadline=None)
 @given(st.binary(max_size=60).map(lambda data: data.replace(b"\x00", b"\n")), st.integers(1, 9))
 def test_row_bounds_equal_splitting_at_newlines(data, chunk):
-    offsets = _scan(np.frombuffer(data, np.uint8), chunk).tolist()
+    offsets = _scan(io.BytesIO(data), chunk).tolist()
     lines = data.split(b"\n")
     lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
     assert [data[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)] == lines
@@ -157,7 +158,9 @@ def test_the_writer_refuses_other_columns(tmp_path):
 def test_the_originals_tables_read_with_our_columns(golden, tmp_path, kind):
     data = (golden / "dataset/data" / f"{kind}.tsv").read_bytes()
     (tmp_path / "t.tsv").write_bytes(data)
-    rows = list(Table(tmp_path / "t.tsv", TABLES[kind]))
+    # Those of GLUE were recorded without the columns of ids.
+    columns = [column for column in TABLES[kind] if kind not in FORMATS or not column.endswith("_id")]
+    rows = list(Table(tmp_path / "t.tsv", columns))
     assert len(rows) == len(data.splitlines()) > 0
     for row in rows:
         if "image" in row:
