@@ -123,7 +123,7 @@ _EXPECTED = {
 
 def _table(kind: str, match: re.Match, rows: Callable) -> RawTable:
     split = SPLITS[match["split"]]
-    return RawTable(f"{kind}_{split}{match['language'] or ''}", kind, kind, split, rows)
+    return RawTable(f"{kind}{match['language'] or ''}_{split}", kind, kind, split, rows)
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:

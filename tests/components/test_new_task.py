@@ -34,7 +34,7 @@ def test_the_documented_task_is_trained_and_scored(workplace, root, monkeypatch)
     commands = re.findall(r"^\$ ofa (.*)$", text, re.MULTILINE)
     printed = [_run(command) for command in commands]
     assert [command.split()[0] for command in commands] == ["train", "evaluate", "generate"]
-    assert "models/light: 3 steps, accuracy " in printed[0]
+    assert "models/light: 30 steps, accuracy " in printed[0]
     assert "8 rows, 0 unreadable" in printed[1]
     assert "light.jsonl: 8 predictions" in printed[2]
     evaluation = json.loads((workplace / "evaluations" / "light" / "evaluation.json").read_text())

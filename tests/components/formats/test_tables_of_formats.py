@@ -25,7 +25,7 @@ def test_every_split_has_its_table(built):
     assert {name: content["statistics"]["rows"] for name, content in statistics.items()} == {
         **{"snli_ve_train": 9, "snli_ve_val": 6, "snli_ve_test": 3},
         **{"image_classify_train": 12, "image_classify_val": 3},
-        **{"ocr_train": 4, "ocr_train_zh": 4, "ocr_val": 4, "ocr_val_zh": 4, "ocr_test": 4},
+        **{"ocr_train": 4, "ocr_zh_train": 4, "ocr_val": 4, "ocr_zh_val": 4, "ocr_test": 4},
         **{f"{task}_train": 8 for task in ("cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2")},
         **{f"{task}_val": 6 for task in ("cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2")},
         **{"mnli_val_mismatched": 6, "cola_test": 1, "rte_test": 2},
@@ -67,7 +67,7 @@ def test_a_folder_a_class_needs_no_lists(tmp_path):
 
 def test_texts_of_pictures_in_two_languages_and_two_forms(built):
     assert [row["text"] for row in table(built, "ocr_train")] == list(WORDS)
-    assert [row["text"] for row in table(built, "ocr_train_zh")] == list(CHINESE)
+    assert [row["text"] for row in table(built, "ocr_zh_train")] == list(CHINESE)
     assert [row["text"] for row in table(built, "ocr_test")] == list(WORDS)
     assert decode_base64(table(built, "ocr_test")[1]["image"]) == picture("navy", 9, "open", "PNG")
 
