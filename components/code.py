@@ -65,6 +65,8 @@ STEPS = {
         ("components.preprocess.tables",),
         without=("components.preprocess.checks", "components.preprocess.metadata", "components.preprocess.workers"),
     ),
+    "vqgan": Step(("components.train.vqgan",), without=(*_TRACKED, *_VALIDATION, "components.preprocess.folders")),
+    "codes": Step(("components.preprocess.codes",), without=("ofa.generate", "ofa.tasks")),
     "stem": Step(("components.train.stem",), without=(*_TRACKED, *_VALIDATION)),
     "pretrain": Step(("components.train.pretrain",), without=(*_TRACKED, *_VALIDATION)),
     "finetune": Step(("components.train.finetune",), without=(*_TRACKED, "ofa.tasks.pretrain"), tasks=True),
@@ -76,7 +78,7 @@ STEPS = {
         without=("ofa.generate", "ofa.metrics", "ofa.model", "ofa.tasks"),
     ),
 }
-"""By the names of the stages in dvc.yaml."""
+"""By the names of the stages in dvc.yaml; vqgan and codes are no stages."""
 
 
 def step_hashes() -> dict[str, str | dict[str, str]]:

@@ -1,23 +1,29 @@
 """One object for people who want answers rather than tensors."""
 
+import copy
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import torch
-from PIL.Image import Image
+from PIL import Image
 
 from ofa import checkpoint
+from ofa.checkpoint.vqgan import FOLDER, load_vqgan, save_vqgan
 from ofa.data.batch import collate
 from ofa.errors import OFAError
+from ofa.generate import log_likelihood
 from ofa.model import OFAConfig, OFAModel
+from ofa.model.vqgan import VQGAN
+from ofa.paint import Painter, Scorer
 from ofa.tasks import Prediction, Task, create
 from ofa.tasks.boxes import Box
 from ofa.tasks.store import save_tasks, saved_settings, vocabulary_settings
 
-Picture = str | PathLike | bytes | Image
+Picture = str | PathLike | bytes | Image.Image
 """A path, the bytes of a picture file, or a PIL image."""
 
 
@@ -30,22 +36,36 @@ class OFA:
         model.caption(["cat.jpg", "dog.jpg"])
     """
 
-    def __init__(self, net: OFAModel, tasks: Mapping[str, Mapping[str, Any]] | None = None, device: str = "auto"):
+    def __init__(
+        self,
+        net: OFAModel,
+        tasks: Mapping[str, Mapping[str, Any]] | None = None,
+        device: str = "auto",
+        vqgan: VQGAN | None = None,
+    ):
         """`tasks` maps task names to the settings that `net` was trained with; others get the original's settings.
 
-        Tasks speak the language of the network's vocabulary unless their settings say otherwise.
+        Tasks speak the language of the network's vocabulary unless their settings say otherwise. `paint` needs the
+        `vqgan` that made the codes which `net` was trained on.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
         self.net = net.to(self.device).eval()
+        self.vqgan = None if vqgan is None else vqgan.to(self.device).eval()
         self._settings = {name: dict(settings) for name, settings in (tasks or {}).items()}
         self._tasks: dict[str, Task] = {}
 
     @classmethod
-    def from_pretrained(cls, path: str | PathLike, device: str = "auto") -> "OFA":
-        """Load a folder of ours or a `.pt` file of the original; see `ofa.checkpoint.load`."""
-        return cls(checkpoint.load(path), saved_settings(path), device)
+    def from_pretrained(cls, path: str | PathLike, device: str = "auto", vqgan: str | PathLike = "") -> "OFA":
+        """Load a folder of ours or a `.pt` file of the original; see `ofa.checkpoint.load`.
+
+        `vqgan` is the VQ-GAN to paint with, see `ofa.checkpoint.vqgan.load_vqgan`; by default the one in the folder.
+        """
+        beside = Path(path) / FOLDER
+        if not vqgan and beside.is_dir():
+            vqgan = beside
+        return cls(checkpoint.load(path), saved_settings(path), device, load_vqgan(vqgan) if vqgan else None)
 
     @classmethod
     def from_config(cls, size: str, seed: int = 0, device: str = "auto", **overrides: Any) -> "OFA":
@@ -58,6 +78,8 @@ class OFA:
         """Write weights, configuration and task settings; `from_pretrained(folder)` gives the same model."""
         checkpoint.save_folder(folder, self.net)
         save_tasks(folder, {name: self.task(name) for name in self._settings})
+        if self.vqgan is not None:
+            save_vqgan(Path(folder) / FOLDER, self.vqgan)
 
     def caption(self, images: Picture | Sequence[Picture], beam: int = 5) -> list[str]:
         """One sentence about each picture."""
@@ -89,6 +111,38 @@ class OFA:
     def detect(self, images: Picture | Sequence[Picture]) -> list[list[Box]]:
         """The objects in each picture: labeled boxes in pixels of that picture."""
         return self._values("detection", [{"image": image} for image in _list(images)])
+
+    def paint(
+        self, texts: str | Sequence[str], samples: int = 24, scorer: Scorer | None = None, seed: int = 0
+    ) -> list[Image.Image]:
+        """A picture for each text, the best of `samples` that are drawn.
+
+        `scorer` says which is best, for example the `caption_scores` of a network that captions; without one it is the
+        most probable.
+
+        Raises:
+            OFAError: no VQ-GAN was given.
+        """
+        if self.vqgan is None:
+            raise OFAError(
+                "painting needs the VQ-GAN that made the codes of the network's training: "
+                "OFA.from_pretrained(path, vqgan=...)"
+            )
+        painter, task = Painter(self.vqgan, scorer), copy.copy(self.task("image_gen"))
+        task.rank = None if scorer is None else painter.rank
+        rows = [{"caption": text.lower()} for text in _list(texts)]
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            found = [self.predict(task, [row], beam=samples)[0] for row in rows]
+        return painter.pictures([prediction.value for prediction in found])
+
+    def caption_scores(self, images: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[float]:
+        """How well each text describes its picture: its mean log-probability (nats a token) as the caption."""
+        task, rng = self.task("caption"), random.Random(0)
+        rows = _rows(images, caption=texts)
+        samples = [task.sample({"uniq_id": str(i)} | row, True, rng) for i, row in enumerate(rows)]
+        with torch.inference_mode():
+            return log_likelihood(self.net, collate(samples).to(self.device)).tolist() if samples else []
 
     def summarize(self, texts: str | Sequence[str]) -> list[str]:
         """A headline for each text."""

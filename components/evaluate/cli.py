@@ -47,6 +47,9 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0 ...")] = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate the first rows only.")] = None,
     max_bad_rows: Annotated[int | None, typer.Option(help="Unreadable rows to leave out before it stops.")] = None,
+    judge: Annotated[str | None, typer.Option(help="image_gen: network that captions, to choose and score.")] = None,
+    inception: Annotated[str | None, typer.Option(help="image_gen: weights of Inception v3, for FID and IS.")] = None,
+    real: Annotated[str | None, typer.Option(help="image_gen: .npz of mu and sigma of real pictures.")] = None,
     skip: Annotated[list[str] | None, typer.Option(help="Metric to leave out; may be repeated.")] = None,
     params: Params = "params.yaml",
 ) -> None:
@@ -58,6 +61,7 @@ def run(
     `ofa evaluate run caption --checkpoint ofa_base.pt --table caption_test.tsv --params ""`
     """
     from components.evaluate.evaluate import evaluate
+    from components.evaluate.paintings import Judges
     from components.evaluate.stage import evaluate_stage
     from ofa import tasks
 
@@ -71,6 +75,8 @@ def run(
         "skip": skip,
     }
     changes = {name: value for name, value in chosen.items() if value not in (None, {})}
+    named = {"judge": judge, "inception": inception, "real": real}
+    judges = {name: value for name, value in named.items() if value is not None}
     if table:
         found = evaluate(
             task,
@@ -82,10 +88,12 @@ def run(
             metrics=metrics or None,
             params=params or None,
             search=key_values(search),
+            judges=Judges(**judges),
             **changes,
         )
     else:
         changes |= {"search": {task: key_values(search)}} if search else {}
+        changes |= {"judges": judges} if judges else {}
         found = evaluate_stage(task, checkpoint, tables, split, out, metrics, objects, params, name=name, **changes)
     for name, score in found.scores.items():
         trivial = [scores[name] for scores in found.baseline.values() if name in scores]

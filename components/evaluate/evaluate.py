@@ -18,11 +18,13 @@ from components.evaluate.baselines import baselines
 from components.evaluate.bootstrap import bootstrap
 from components.evaluate.measure import Measured, Row
 from components.evaluate.measures import measure_for
+from components.evaluate.paintings import Judges
 from components.evaluate.predict import Job, latency, predict
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Slice, Speed
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 from ofa.metrics.caption import write_coco_results
+from ofa.tasks.image_gen import ImageGen
 
 RUN, REJECTED, COCO_RESULTS = "run.json", "rejected.jsonl", "results.json"
 
@@ -49,6 +51,7 @@ def evaluate(
     resamples: int = 10_000,
     seed: int = 0,
     params: str | None = "params.yaml",
+    judges: Judges | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint on a table.
 
@@ -77,11 +80,13 @@ def evaluate(
         resamples: of the bootstrap of the confidence interval.
         seed: of the bootstrap.
         params: params file whose hash is recorded; None or a missing file records none.
+        judges: what painted pictures are judged with.
 
     Raises:
         OFAError: the input cannot be used.
     """
     paths = [table] if isinstance(table, str) else list(table)
+    judges = judges or Judges()
     job = Job(
         task=task,
         checkpoint=checkpoint,
@@ -92,6 +97,7 @@ def evaluate(
         workers=workers,
         device=device,
         max_bad_rows=max_bad_rows,
+        judge=judges.judge,
     )
     instance = job.make_task()
     measure = measure_for(instance, skip)
@@ -112,12 +118,14 @@ def evaluate(
     )
     # Scores are computed of all predictions each time, so that metrics do not count.
     code = code_hash(predict.__module__, type(instance).__module__, without=["ofa.metrics"])
-    _start_or_continue(Path(out), origin, task, limit, code)
+    _start_or_continue(Path(out), origin, task, limit, code, judges.judge)
     network = functools.cache(job.load)
     rows, rejected = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
     if not rows:
         raise OFAError(f"{', '.join(paths)}: no row could be evaluated")
     measured = measure.measure(rows)
+    if isinstance(instance, ImageGen):
+        measured = judges.measure(measured, rows, checkpoint, Path(out))
     trivial = baselines(measure, rows, train_table, objects) if train_table else {}
     times = latency(job, instance, network(), data, latency_samples)
     values = [row[measured.metric] for row in measured.rows]
@@ -148,7 +156,7 @@ def evaluate(
     return result
 
 
-def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None, code: str) -> None:
+def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None, code: str, judge: str) -> None:
     """Make `out` ready; predictions of anything but the same evaluation are removed."""
     identity = {
         "task": task,
@@ -157,6 +165,7 @@ def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None,
         "settings": origin.settings,
         "search": origin.search,
         "limit": limit,
+        "judge": lineage.checkpoint_hash(judge)[0] if judge else "",
         "code": code,
     }
     if out.exists() and any(out.iterdir()):

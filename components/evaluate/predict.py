@@ -1,5 +1,6 @@
 """Predictions of a checkpoint on a table, written as they come; a run that was killed goes on where it stopped."""
 
+import dataclasses
 import json
 import os
 import queue
@@ -16,9 +17,11 @@ from torch import multiprocessing
 
 from components.evaluate.measure import Measure, plain
 from components.evaluate.measures import measure_for
+from components.evaluate.paintings import painter_of
 from components.evaluate.pretraining import losses
 from components.evaluate.record import read_lines
 from ofa import tasks
+from ofa.api import OFA
 from ofa.data import Table
 from ofa.data.batch import PAD, Batch, Sample, collate
 from ofa.data.files import atomic_write
@@ -31,6 +34,7 @@ from ofa.generate import SearchConfig
 from ofa.progress import bar
 from ofa.settings import build
 from ofa.tasks import Prediction, Task
+from ofa.tasks.image_gen import ImageGen
 from ofa.tasks.store import settings_of
 
 
@@ -63,10 +67,18 @@ class Job:
     """auto: a GPU if there is one."""
     max_bad_rows: int = 0
     """Unreadable rows that are left out before the run stops."""
+    judge: str = ""
+    """A network that captions, which chooses among painted pictures."""
 
     def make_task(self) -> Task:
         """The task as the checkpoint was trained, with the job's changes."""
         return tasks.create(self.task, settings_of(self.checkpoint, self.task) | dict(self.settings))
+
+    def let_judge(self, task: Task) -> None:
+        """Let the judge choose among the outputs of a task that paints."""
+        if self.judge and isinstance(task, ImageGen):
+            scorer = OFA.from_pretrained(self.judge, self.device).caption_scores
+            task.rank = dataclasses.replace(painter_of(self.checkpoint), scorer=scorer).rank
 
     def make_search(self, task: Task) -> SearchConfig:
         return build(SearchConfig, asdict(task.search) | dict(self.search), f"search of {self.task}")
@@ -264,6 +276,7 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
         source, job.batch_size, workers=job.workers, max_bad_rows=job.max_bad_rows, report=rejected.append
     )
     net = load()
+    job.let_judge(task)
     numbered = {table.locate(number): number for number in numbers}
     start = time.perf_counter()
     for batch in batches:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.evaluate import evaluate
+from components.evaluate.paintings import Judges
 from components.evaluate.record import Evaluation
 from components.params import section
 from components.tables import negatives, table_files
@@ -41,6 +42,8 @@ class EvaluateSection:
     """Of the bootstrap of the confidence interval."""
     seed: int = 0
     """Of the bootstrap."""
+    judges: Judges = Judges()
+    """What painted pictures are judged with."""
     search: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Changes to the search by task, for example {caption: {beam: 1}}; by default the original's."""
 
@@ -84,6 +87,7 @@ def evaluate_stage(
     base = section(params, "evaluate", EvaluateSection) if params else EvaluateSection()
     chosen = dataclasses.asdict(build(EvaluateSection, dataclasses.asdict(base) | changes, "evaluate"))
     search = chosen.pop("search").get(task)
+    judges = Judges(**chosen.pop("judges"))
     checkpoint = checkpoint or f"models/{tasks.get(task).name}"
     instance = tasks.create(task, settings_of(checkpoint, task) | dict(settings or {}))
     names = [name] if name else instance.table_names
@@ -101,6 +105,7 @@ def evaluate_stage(
         objects=objects or next(iter(_existing(tables, ["detection"], split) or ()), None),
         metrics=metrics or None,
         params=params or None,
+        judges=judges,
         **chosen,
     )
 

@@ -112,6 +112,38 @@ def build(
 
 
 @app.command()
+def codes(
+    tables: Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")] = "data/tables",
+    out: Annotated[str, typer.Option(help="Folder for the tables of codes.")] = "data/codes",
+    vqgan: Annotated[
+        str, typer.Option(help="Folder of `ofa train vqgan`, or the published last.ckpt with model.yaml beside it.")
+    ] = "models/vqgan",
+    image_size: Annotated[int | None, typer.Option(help="Side of the coded squares in pixels.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="image_gen or image; may be repeated.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Only this split; may be repeated.")] = None,
+    shard: Annotated[int | None, typer.Option(help="Make this part only, from 0.")] = None,
+    shards: Annotated[int | None, typer.Option(help="Parts that each table is cut into.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0 ...")] = None,
+    max_bad_rows: Annotated[int | None, typer.Option(help="Rows that may be left out before it stops.")] = None,
+    params: Params = PARAMS,
+) -> None:
+    """Write the tables of image codes: for text to image, and for pretraining on pictures. Settings: section `codes`.
+
+    Example: `ofa data codes --vqgan models/vqgan --out data/codes`
+    """
+    from components.preprocess.codes import codes
+
+    given = {"image_size": image_size, "kinds": kind, "splits": split, "shard": shard, "shards": shards}
+    settings = step_settings(codes, "codes", params, device=device, max_bad_rows=max_bad_rows, **given)
+    for name, file in codes(**settings | {"out": out, "tables": tables, "vqgan": vqgan}).items():
+        rest = f", {len(file['rejected'])} left out" if file["rejected"] else ""
+        typer.echo(
+            f"{name:24} {file['rows']:8} rows {file['pictures']:8} pictures, {file['codes_used']} codes in use, "
+            f"perplexity {file['perplexity']}{rest}"
+        )
+
+
+@app.command()
 def stats(
     tables: Annotated[list[str] | None, typer.Argument(help="TSV files, or one folder of them.")] = None,
     out: Annotated[str, typer.Option(help="HTML file to write.")] = "reports/tables.html",

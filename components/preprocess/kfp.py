@@ -92,6 +92,41 @@ def build_tables(
 
 
 @dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+def code_images(
+    tables: dsl.Input[dsl.Dataset],
+    vqgan: dsl.Input[dsl.Model],
+    codes: dsl.Output[dsl.Dataset],
+    image_size: int = 256,
+    shard: int = 0,
+    shards: int = 1,
+    max_bad_rows: int = 0,
+):
+    """Write the tables of image codes: for text to image, and for pretraining on pictures.
+
+    Args:
+        tables: Folder of tables.
+        vqgan: Folder of a VQ-GAN.
+        codes: Folder of the tables of codes, and of the VQ-GAN.
+        image_size: Side of the coded squares in pixels.
+        shard: Make this part only, from 0.
+        shards: Parts that each table is cut into.
+        max_bad_rows: Rows that may be left out because their picture cannot be read.
+    """
+    from components.preprocess.codes import codes as step
+
+    made = step(
+        codes.path,
+        tables.path,
+        vqgan.path,
+        image_size=image_size,
+        shard=shard,
+        shards=shards,
+        max_bad_rows=max_bad_rows,
+    )
+    codes.metadata.update(rows={name: file["rows"] for name, file in made.items()})
+
+
+@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
 def describe_tables(tables: dsl.Input[dsl.Dataset], page: dsl.Output[dsl.HTML], examples: int = 6):
     """Show what is in the tables: distributions and examples.
 

@@ -10,7 +10,7 @@ from components.cli import Commands
 
 app = Commands(
     "train",
-    "Train: the stem, pretraining, and finetuning for one task. A run that was stopped goes on.\n\n"
+    "Train: the VQ-GAN, the stem, pretraining, and finetuning for one task. A run that was stopped goes on.\n\n"
     "Example: `ofa train finetune caption --init models/pretrain`",
 )
 
@@ -27,6 +27,22 @@ def group() -> None:
     logging.basicConfig(format="%(message)s")
     for name in ("ofa", "components"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+@app.command()
+def vqgan(
+    tables: Tables = "data/tables",
+    out: Out = "models/vqgan",
+    work: Work = "runs/vqgan",
+    params: Params = "params.yaml",
+) -> None:
+    """Train the network between pictures and image codes; the original's needs no training.
+
+    Example: `ofa train vqgan --tables data/tables --out models/vqgan`
+    """
+    from components.train.vqgan import vqgan
+
+    _report(vqgan(tables, out, work, params), out)
 
 
 @app.command()

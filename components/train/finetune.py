@@ -3,15 +3,19 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
 from components.tables import open_table
+from components.train.network import new_network
 from components.train.run import deliver, fit
 from components.train.samples import SHOWN, Samples
 from components.train.settings import finetune_section, train_config
 from components.train.tracking import log_samples
+from components.train.vocabulary import used_ids
 from ofa import checkpoint
+from ofa.checkpoint.vqgan import FOLDER
 from ofa.data import Table
 from ofa.data.batch import collate
 from ofa.data.mixing import Source
@@ -39,10 +43,11 @@ def finetune(
     Args:
         name: key of the section `finetune`.
         tables: folder of tables, as `ofa data build` makes it.
-        init: the network to start from: a folder of ours or a `.pt` file of the original.
-        out: folder for the network; empty: models/NAME.
+        init: the network to start from: a folder of ours or a `.pt` file of the original; empty: random weights, of
+            the section `model`.
+        out: folder for the network; empty: models/NAME. The VQ-GAN of tables of codes goes with it.
         work: folder for checkpoints and curves; a run that was interrupted there goes on. Empty: runs/NAME.
-        params: file with the sections `train` and `finetune`.
+        params: file with the sections `train` and `finetune`, and `model` without `init`.
 
     Raises:
         OFAError: a table, a checkpoint or a setting cannot be used.
@@ -60,9 +65,12 @@ def finetune(
     if settings.validation_rows:
         valid_table = open_table(tables, task, "val", settings.table)
         validate = validation(task, valid_table, settings.validation_rows, samples)
+    overrides = dict(settings.model)
+    if settings.restrict_output:
+        overrides["output_ids"] = used_ids([(table, task)])
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # of prompts and adapters, which `init` lacks: a run that goes on starts alike
-        net = checkpoint.load(init, **settings.model)
+        net = checkpoint.load(init, **overrides) if init else new_network(params, **overrides)
     task.check_vocabulary(net.config.vocabulary_size)
     result = fit(
         name,
@@ -79,7 +87,8 @@ def finetune(
         callbacks=[samples],
     )
     card = {"Training": {"stage": name, "steps": result.steps}, "Validation": result.metrics}
-    deliver(net, out or f"models/{name}", {task.name: task}, card)
+    vqgan = Path(tables) / FOLDER
+    deliver(net, out or f"models/{name}", {task.name: task}, card, vqgan if vqgan.is_dir() else None)
     return result
 
 

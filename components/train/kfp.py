@@ -10,6 +10,37 @@ from components import images
 
 
 @dsl.component(base_image=images.TRAIN, install_kfp_package=False)
+def train_vqgan(
+    tables: dsl.Input[dsl.Dataset],
+    network: dsl.Output[dsl.Model],
+    run: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    train: dict,
+    vqgan: dict,
+    registry: str,
+):
+    """Train the network between pictures and image codes.
+
+    Args:
+        tables: Folder of tables.
+        network: Folder of the VQ-GAN.
+        run: Folder with the settings, the curves and the last states of the training.
+        metrics: The last validation.
+        train: The section `train` of params.yaml, which all trainings share.
+        vqgan: The section `vqgan`.
+        registry: MLflow tracking address that the curves are logged to.
+    """
+    import os
+
+    from components.params import save_sections
+    from components.train.vqgan import vqgan as step
+
+    os.environ["MLFLOW_TRACKING_URI"] = registry
+    params = save_sections(run.path, train=train, vqgan=vqgan)
+    metrics.metadata.update(step(tables.path, network.path, f"{run.path}/vqgan", params).metrics)
+
+
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False)
 def train_stem(
     tables: dsl.Input[dsl.Dataset],
     network: dsl.Output[dsl.Model],

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -38,13 +39,19 @@ def first_network(tables: str, params: str, init: str = "") -> OFAModel:
     overrides = {"vocabulary_size": max(task.tokenizer.size for task in used)} | model.overrides
     if model.restrict_output:
         overrides["output_ids"] = used_ids((open_table(tables, task, "train"), task) for task in used)
-    with torch.random.fork_rng():
-        torch.manual_seed(model.seed)
-        net = OFAModel(OFAConfig.preset(model.size, **overrides))
+    net = new_network(params, **overrides)
     if model.smooth_bins:
         tokenizer = Tokenizer.of_size(net.config.vocabulary_size)
         smooth_bins(net, tokenizer.bin_offset, settings.vision_language.num_bins, model.smooth_bins)
     return net
+
+
+def new_network(params: str, **overrides: Any) -> OFAModel:
+    """A network with random weights by the section `model`; `overrides` go before its own."""
+    model = section(params, "model", ModelSettings)
+    with torch.random.fork_rng():
+        torch.manual_seed(model.seed)
+        return OFAModel(OFAConfig.preset(model.size, **model.overrides | overrides))
 
 
 def located_tasks(tasks: PretrainSettings, tables: str) -> PretrainSettings:

@@ -13,6 +13,7 @@ from components.lineage import git_commit, table_hash
 from components.train.curves import plot_curves
 from components.train.tracking import tracking
 from ofa.checkpoint import save_folder
+from ofa.checkpoint.vqgan import FOLDER
 from ofa.data import Table
 from ofa.data.mixing import Source, Stream
 from ofa.errors import OFAError
@@ -97,10 +98,13 @@ def fit(
         return train(net, stream, config, work, validate=validate, objective=objective, **common)
 
 
-def deliver(net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Mapping[str, Any]) -> None:
+def deliver(
+    net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Mapping[str, Any], vqgan: Path | None = None
+) -> None:
     """Write a trained network with its tasks' settings as the folder `out`; it appears whole or not at all.
 
-    Of several processes the main one writes: every rank holds the same weights.
+    `vqgan` is the folder of the VQ-GAN that made the codes of its tables. Of several processes the main one writes:
+    every rank holds the same weights.
     """
     if not World.connect(next(net.parameters()).device.type).is_main:
         return
@@ -109,6 +113,8 @@ def deliver(net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Map
     shutil.rmtree(staging, ignore_errors=True)
     save_folder(staging, net, dict(card))
     save_tasks(staging, tasks)
+    if vqgan is not None:
+        shutil.copytree(vqgan, staging / FOLDER)
     shutil.rmtree(out, ignore_errors=True)
     staging.rename(out)
 

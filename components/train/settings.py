@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from components.params import load_params
+from ofa.data.schema import TABLES
 from ofa.errors import OFAError, nearest
 from ofa.model import OFAConfig
+from ofa.model.vqgan import VQGANConfig
 from ofa.settings import build
 from ofa.tasks import Task, create
 from ofa.tasks.answers import read_answers
 from ofa.tasks.base import Language
 from ofa.tasks.pretrain import TASKS, PretrainSettings
 from ofa.train.config import TrainConfig
+from ofa.train.vqgan import CodingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,36 @@ class StemSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VqganSection:
+    """Section `vqgan`: the network between pictures and image codes (`ofa.train.vqgan`)."""
+
+    size: str = "nano"
+    """Name of a preset: nano, or f8_8192, which is the original's."""
+    seed: int = 0
+    """Of the random weights."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """Fields of `ofa.model.vqgan.VQGANConfig` that differ from the preset, for example {codes: 1024}."""
+    table: str = "detection"
+    """Kind of the tables whose pictures are learned; detection has a row a picture."""
+    coding: CodingConfig = CodingConfig()
+    """Size of the pictures, temperatures, weight of the codes' divergence."""
+    validation_rows: int = 200
+    """Rows of the validation table that the network is measured on."""
+    workers: int = 1
+    """Processes that prepare batches."""
+    max_bad_rows: int = 0
+    """Bad rows that are replaced and counted before training stops."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """What differs from the section `train`."""
+
+    def __post_init__(self):
+        VQGANConfig.preset(self.size, **self.overrides)
+        kinds = [kind for kind, columns in TABLES.items() if "image" in columns]
+        if self.table not in kinds:
+            raise OFAError(f"table: no kind of table with pictures '{self.table}'{nearest(self.table, kinds)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PretrainSection:
     """Section `pretrain`: all tasks together on the pretraining tables."""
 
@@ -100,6 +133,9 @@ class FinetuneSection:
     model: dict[str, Any] = field(default_factory=dict)
     """Fields of `ofa.model.OFAConfig` that differ from the network that training starts from: drop path, frozen
     embeddings, prompts, adapters ..."""
+    restrict_output: bool = False
+    """Score only the vocabulary rows that the task's training table uses: its words, codes and coordinates. Every
+    other id can be read but never written."""
     epochs: float = 0.0
     """Times that the training table is read; sets `train.steps`. 0: `train.steps` says how long."""
     validation_rows: int = 200
@@ -124,7 +160,10 @@ class FinetuneSection:
 
 
 def train_config(
-    params: str | Path, section: PretrainSection | FinetuneSection | StemSection, where: str, rows: float = 0
+    params: str | Path,
+    section: PretrainSection | FinetuneSection | StemSection | VqganSection,
+    where: str,
+    rows: float = 0,
 ) -> TrainConfig:
     """The section `train`, which all stages share, with a stage's own values in front.
 

@@ -20,7 +20,8 @@ def used_ids(sources: Iterable[tuple[Table, Task]]) -> tuple[int, ...]:
     """The ids, ascending, that samples of these tables consist of.
 
     Byte-pair encoding never crosses a space, so the ids of all texts are those of their words. Coordinates of boxes
-    count whole, from the first bin to the last that a picture of the task's size can have.
+    count whole, from the first bin to the last that a picture of the task's size can have; image codes as far as the
+    table holds them.
     """
     sources = list(sources)
     tokenizer = sources[0][1].tokenizer
@@ -30,6 +31,8 @@ def used_ids(sources: Iterable[tuple[Table, Task]]) -> tuple[int, ...]:
         found = _words(table)
         words |= found | _replaced(found, task)
         ids |= _sampled(table, task)
+        if "codes" in table.columns:
+            ids.update(tokenizer.code(int(code)) for code in set().union(*(row["codes"].split() for row in table)))
         if isinstance(task.settings, BoxSettings):
             last = round(task.settings.patch_image_size / task.settings.max_image_size * (task.settings.num_bins - 1))
             ids.update(tokenizer.bin(number) for number in range(last + 1))

@@ -16,6 +16,8 @@ from ofa.settings import load_yaml
 logger = logging.getLogger(__name__)
 
 FORMAT = "ofa-vqgan/1"
+FOLDER = "vqgan"
+"""Where a folder of tables of codes, or of a network that paints, keeps its VQ-GAN."""
 
 _TRAINING = ("loss.",)
 """Discriminator and perceptual network, which have no part in coding."""

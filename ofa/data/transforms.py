@@ -31,6 +31,27 @@ def resize(image: Image.Image, size: int, fast: bool = False) -> torch.Tensor:
     return to_tensor(image.resize((size, size), Image.Resampling.BICUBIC))
 
 
+def central_square(image: Image.Image, size: int) -> Image.Image:
+    """A square picture for the VQ-GAN: the shorter side becomes `size` pixels (Lanczos, as in the original), and what
+    the longer one has beyond that is cut off at both ends."""
+    width, height = image.size
+    short = min(width, height)
+    if short != size:
+        width, height = size * width // short, size * height // short
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    left, top = (width - size) // 2, (height - size) // 2
+    return image.crop((left, top, left + size, top + size))
+
+
+def to_pictures(pixels: torch.Tensor) -> list[Image.Image]:
+    """Pictures of what the VQ-GAN decodes: (B, 3, H, W) values of which -1 is black and 1 is white.
+
+    Values are cut off and rounded down, as in the original.
+    """
+    levels = (pixels.float().clamp(-1, 1).add(1).div(2) * 255).to(torch.uint8)
+    return [Image.fromarray(array) for array in levels.permute(0, 2, 3, 1).cpu().numpy()]
+
+
 def to_tensor(image: Image.Image) -> torch.Tensor:
     """uint8 tensor (3, height, width) of an RGB picture, without rounding or scaling.
 

@@ -22,8 +22,8 @@ MAX_CODES = 8192
 
 PRESETS: dict[str, dict[str, Any]] = {
     "nano": dict(
-        channels=16, multipliers=(1, 2, 4, 8), blocks=1, attention=(), resolution=128, norm_groups=4,
-        code_dim=64, codes=512,
+        channels=16, multipliers=(1, 2, 2, 4), blocks=1, attention=(), resolution=64, norm_groups=1, code_dim=64,
+        codes=512,
     ),
     "f8_8192": dict(),
 }  # fmt: skip
@@ -114,12 +114,20 @@ class VQGAN(nn.Module):
         self.quant_conv = nn.Conv2d(config.code_dim, config.code_dim, 1)
         self.post_quant_conv = nn.Conv2d(config.code_dim, config.code_dim, 1)
 
-    def logits(self, pixels: FloatTensor) -> FloatTensor:
-        """(B, K, h, w) scores of the codes, from (B, 3, H, W) pixels in -1..1, H and W multiples of the stride."""
+    def latents(self, pixels: FloatTensor) -> FloatTensor:
+        """(B, code_dim, h, w) what codes are chosen by, from (B, 3, H, W) pixels in -1..1.
+
+        Raises:
+            OFAError: a side is no multiple of the stride.
+        """
         stride = self.config.stride
         if pixels.shape[2] % stride or pixels.shape[3] % stride:
             raise OFAError(f"sides of a picture must be multiples of {stride}, got {tuple(pixels.shape[2:])}")
-        return self.quantize.proj(self.quant_conv(self.encoder(pixels)))
+        return self.quant_conv(self.encoder(pixels))
+
+    def logits(self, pixels: FloatTensor) -> FloatTensor:
+        """(B, K, h, w) scores of the codes; see `latents`."""
+        return self.quantize.proj(self.latents(pixels))
 
     def encode(self, pixels: FloatTensor) -> LongTensor:
         """(B, h, w) the most probable code of each square of (B, 3, H, W) pixels in -1..1.

@@ -1,13 +1,13 @@
 """Text-to-image: the codes of a picture, which `ofa.model.vqgan` turns into pixels."""
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ofa.data.batch import Sample
+from ofa.data.batch import PAD, Batch, Sample
 from ofa.errors import OFAError
-from ofa.generate import SearchConfig
+from ofa.generate import Hypothesis, SearchConfig
 from ofa.tasks.base import Prediction, Task, TextSettings, register
 from ofa.tasks.infilling import CODE_PIXELS, parse_codes
 
@@ -37,6 +37,9 @@ class ImageGen(Task):
     table = "image_gen"
     Settings = ImageGenSettings
     settings: ImageGenSettings
+    rank: Callable[[Sequence[Sequence[int]], str], Sequence[float]] | None = None
+    """Scores the outputs for a text (`ofa.paint.Painter.rank`); the best of them is then the prediction, and its score
+    that of the ranking. None: the most probable one is."""
 
     @property
     def codes(self) -> int:
@@ -65,6 +68,17 @@ class ImageGen(Task):
     def read(self, tokens: Sequence[int], reference: Any) -> list[int]:
         """The codes, 0..8191."""
         return [token - self.tokenizer.code_offset for token in tokens]
+
+    def _prediction(self, batch: Batch, number: int, hypotheses: Sequence[Hypothesis]) -> Prediction:
+        found = super()._prediction(batch, number, hypotheses)
+        if self.rank is None:
+            return found
+        outputs = [found.value, *(value for value, _ in found.alternatives)]
+        source = batch.source[number]
+        prompt = self.tokenizer.decode(source[source != PAD].tolist()).strip()
+        scores = self.rank(outputs, prompt.removeprefix(self.prompt(PROMPTS).format("").strip()).strip())
+        ranked = sorted(zip(outputs, scores, strict=True), key=lambda pair: -pair[1])
+        return replace(found, value=ranked[0][0], score=ranked[0][1], alternatives=tuple(ranked[1:]))
 
     def score(self, predictions: Sequence[Prediction], references: Sequence[list[int]]) -> dict[str, float]:
         """Share of codes that equal the true picture's: low even for good pictures, but it moves with training."""

@@ -25,6 +25,7 @@ def check(params: Annotated[str, typer.Option(help="File with the settings.")] =
 
 def _data(params: str) -> None:
     from components.preprocess.cli import step_settings
+    from components.preprocess.codes import codes
     from components.preprocess.fetch import fetch
     from components.preprocess.tables import tables
     from components.preprocess.validate import validate
@@ -34,14 +35,21 @@ def _data(params: str) -> None:
     build(SceneConfig, step_settings(fetch, "fetch", params)["scenes"], f"{params}: fetch.scenes")
     step_settings(validate, "validate", params)
     step_settings(tables, "tables", params)
+    step_settings(codes, "codes", params)
 
 
 def _pretraining(params: str) -> None:
     from components.params import section
-    from components.train.settings import ModelSettings, PretrainSection, StemSection, train_config
+    from components.train.settings import (
+        ModelSettings,
+        PretrainSection,
+        StemSection,
+        VqganSection,
+        train_config,
+    )
 
     section(params, "model", ModelSettings)
-    for name, settings in (("stem", StemSection), ("pretrain", PretrainSection)):
+    for name, settings in (("vqgan", VqganSection), ("stem", StemSection), ("pretrain", PretrainSection)):
         train_config(params, section(params, name, settings), name, rows=1)
 
 
