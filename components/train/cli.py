@@ -17,7 +17,7 @@ app = Commands(
 Tables = Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")]
 Params = Annotated[str, typer.Option(help="File with the settings.")]
 Work = Annotated[str, typer.Option(help="Folder for checkpoints and curves; an interrupted run there goes on.")]
-Recipe = Annotated[str, typer.Option(help="Recipe of params/recipes/, in place of --params.")]
+Recipe = Annotated[str, typer.Option(help="Name of a file below params/, in place of --params.")]
 Out = Annotated[str, typer.Option(help="Folder for the trained network.")]
 
 

@@ -19,8 +19,8 @@ class Gaussian:
 
     mean: NDArray
     """(D,)"""
-    covariance: NDArray
-    """(D, D)"""
+    root: NDArray
+    """(R, D) a root of the covariance, root^T root; of few pictures it is much smaller than the covariance."""
 
     @classmethod
     def of(cls, features: NDArray) -> "Gaussian":
@@ -28,34 +28,36 @@ class Gaussian:
         features = np.asarray(features, dtype=np.float64)
         if features.ndim != 2 or len(features) < 2:
             raise OFAError(f"a distribution needs features of at least 2 pictures, got an array {features.shape}")
-        return cls(features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False)))
+        mean = features.mean(axis=0)
+        root = (features - mean) / np.sqrt(len(features) - 1)
+        return cls(mean, root if len(root) <= len(mean) else np.linalg.qr(root, mode="r"))
 
     @classmethod
     def load(cls, path: str | Path) -> "Gaussian":
         """From a file of `mu` and `sigma`, such as the original's gt_stat.npz of COCO's test pictures."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                return cls(file["mu"], file["sigma"])
+                mean, covariance = file["mu"], file["sigma"]
         except (OSError, ValueError, KeyError) as error:
             raise OFAError(f"{path}: not a .npz file of mu and sigma: {error}") from None
+        values, vectors = np.linalg.eigh(covariance)
+        return cls(mean, (vectors * np.sqrt(values.clip(min=0))).T)
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """|mean difference|^2 + Tr(A + B - 2 (A B)^(1/2)), with A and B the covariances.
 
-    The trace of the root is that of the symmetric (A^(1/2) B A^(1/2))^(1/2), whose eigenvalues are real: it stays
-    exact where there are fewer pictures than features and the reference implementations add to the diagonal.
+    With A = X^T X and B = Y^T Y the trace of the root is the sum of the singular values of X Y^T. So it stays exact
+    where there are fewer pictures than features, and the reference implementations add to the diagonal.
 
     Raises:
         OFAError: the features differ in number.
     """
     if a.mean.shape != b.mean.shape:
         raise OFAError(f"features of {a.mean.shape[0]} and of {b.mean.shape[0]} numbers cannot be compared")
-    values, vectors = np.linalg.eigh(a.covariance)
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    roots = np.sqrt(np.linalg.eigvalsh(root @ b.covariance @ root).clip(min=0))
     difference = a.mean - b.mean
-    return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * roots.sum())
+    common = np.linalg.svd(a.root @ b.root.T, compute_uv=False).sum()
+    return float(difference @ difference + np.square(a.root).sum() + np.square(b.root).sum() - 2 * common)
 
 
 def inception_score(probabilities: NDArray, splits: int = 1) -> tuple[float, float]:

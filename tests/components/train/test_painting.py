@@ -1,0 +1,65 @@
+"""From pictures to painted pictures: VQ-GAN, codes, finetuning and painting follow each other."""
+
+import pytest
+import torch
+import yaml
+
+from components.evaluate.stage import evaluate_stage
+from components.preprocess.codes import codes
+from components.train.finetune import finetune
+from components.train.settings import finetune_section
+from components.train.vqgan import vqgan
+from ofa import OFA
+from ofa.checkpoint.vqgan import load_vqgan
+from ofa.data import TABLES, Table
+from ofa.settings import load_yaml
+from ofa.text import Tokenizer
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, root):
+    """An empty folder with the smallest settings of the recipe `painting`."""
+    values = load_yaml(root / "params/scenes/painting.yaml")
+    values["vqgan"] = load_yaml(root / "params.yaml")["vqgan"]
+    values["train"] |= {"precision": "fp32", "device": "cpu", "log_every": 1}
+    for section in (values["vqgan"], values["finetune"]["image_gen"]):
+        section |= {"workers": 0, "validation_rows": 4, "train": {"steps": 4, "batch_size": 4, "lr": 1e-3}}
+    values["vqgan"]["overrides"] = {"codes": 32}
+    values["evaluate"] = {"limit": 3, "latency_samples": 1, "resamples": 100, "search": {"image_gen": {"beam": 2}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return tmp_path
+
+
+def test_the_steps_follow_each_other(workplace, small_tables):
+    trained = vqgan(str(small_tables))
+    assert set(trained.metrics) == {"psnr", "l1", "perplexity", "codes_used"} and trained.steps == 3
+    net = load_vqgan("models/vqgan")
+
+    made = codes("data/codes", str(small_tables), "models/vqgan", image_size=64, splits=["train", "val", "test"])
+    assert made["image_gen_val.tsv"]["pictures"] == 8
+
+    finetune("image_gen", "data/codes", init="")
+    model = OFA.from_pretrained("models/image_gen", "cpu")
+    assert torch.equal(model.vqgan.quantize.embed.weight, net.quantize.embed.weight)
+    # The network can write the codes of its table and no others.
+    tokens = Tokenizer.english()
+    written = {
+        int(i) - tokens.code_offset for i in model.net.config.output_ids if tokens.code_offset <= i < tokens.bin_offset
+    }
+    table = Table("data/codes/image_gen_train.tsv", TABLES["image_gen"])
+    assert written == {int(code) for row in table for code in row["codes"].split()}
+
+    (picture,) = model.paint("a cat and a dog", samples=2)
+    assert picture.size == (64, 64)
+    found = evaluate_stage("image_gen", tables="data/codes", split="test", judges={"judge": "models/image_gen"})
+    assert found.rows == 3 and set(found.scores) == {"code_accuracy", "caption_score", "judge_distance"}
+
+
+def test_the_recipe_can_be_used(root):
+    section = finetune_section(root / "params/scenes/painting.yaml", "image_gen")
+    task = section.make_task("image_gen", "")
+    assert task.settings.code_image_size == section.model["code_image_size"]
+    coding = load_yaml(root / "params.yaml")
+    assert coding["codes"]["image_size"] == coding["vqgan"]["coding"]["image_size"] == task.settings.code_image_size
