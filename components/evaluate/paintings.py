@@ -58,7 +58,11 @@ class Judges:
         metric = measured.metric
         if self.judge:
             judge = OFA.from_pretrained(self.judge)
-            found = judge.caption_scores(painted, [row["prompt"].partition(PROMPT)[2] for row in rows])
+            texts = [row["prompt"].partition(PROMPT)[2] for row in rows]
+            found = judge.caption_scores(painted, texts)
+            for text, score in zip(texts, found, strict=True):
+                if not np.isfinite(score):
+                    raise OFAError(f"{self.judge}: cannot say {text!r}; take a judge that captions with such words")
             scores["caption_score"], metric = float(np.mean(found)), "caption_score"
             for row, score in zip(values, found, strict=True):
                 row["caption_score"] = score

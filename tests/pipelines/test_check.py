@@ -25,7 +25,7 @@ WRONG = {
     "vqgan.siz": ("nano", "vqgan: unknown key 'siz', did you mean 'size'?"),
     "vqgan.overrides": ({"codez": 9}, "no field 'codez', did you mean 'codes'?"),
     "vqgan.table": ("caption_train", "no kind of table with pictures 'caption_train', did you mean 'caption'?"),
-    "vqgan.coding.temperature": ([1.0, 0.0], "vqgan.coding: temperature must be two numbers above 0"),
+    "vqgan.coding.temperature": ([1.0, 0.0], "vqgan: temperature must be two numbers above 0, got (1.0, 0.0)"),
     "model.siz": ("nano", "model: unknown key 'siz', did you mean 'size'?"),
     "model.size": ("nan0", "model: no network size 'nan0', did you mean 'nano'?"),
     "model.overrides": ({"dropuot": 0.1}, "no field 'dropuot', did you mean 'dropout'?"),

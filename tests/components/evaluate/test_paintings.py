@@ -94,6 +94,13 @@ def test_fid_and_is(painter, table, tmp_path):
     assert found.scores["IS"] == pytest.approx(inception_score(classes)[0], rel=1e-4)
 
 
+def test_a_judge_must_know_the_words(painter, tmp_path):
+    path = tmp_path / "image_gen_test.tsv"
+    path.write_text("0\t0 1 2 3\ta purple square\n1\t0 1 2 3\ta square\n")
+    with pytest.raises(OFAError, match="cannot say 'a purple square'; take a judge that captions with such words"):
+        run(painter, str(path), tmp_path / "out", beam=1, judge=painter)
+
+
 def test_a_network_without_a_vqgan_is_told(painter, table, tmp_path):
     model = OFA.from_pretrained(painter, "cpu")
     model.vqgan = None

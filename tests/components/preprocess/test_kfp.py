@@ -4,7 +4,7 @@ import json
 
 from kfp import compiler, dsl, local
 
-from components.preprocess.kfp import build_tables, describe_tables, fetch_data, validate_data
+from components.preprocess.kfp import build_tables, code_images, describe_tables, fetch_data, validate_data
 
 
 def test_fetch_and_build_run_as_a_pipeline(root, tmp_path, monkeypatch):
@@ -29,7 +29,7 @@ def test_fetch_and_build_run_as_a_pipeline(root, tmp_path, monkeypatch):
 
 
 def test_components_name_the_projects_image_and_install_nothing(tmp_path):
-    for component in (fetch_data, validate_data, build_tables, describe_tables):
+    for component in (fetch_data, validate_data, build_tables, code_images, describe_tables):
         text = []
         for name in ("a", "b"):
             compiler.Compiler().compile(component, str(tmp_path / f"{name}.yaml"))

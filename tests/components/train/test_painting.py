@@ -23,9 +23,15 @@ def workplace(tmp_path, monkeypatch, root):
     values["vqgan"] = load_yaml(root / "params.yaml")["vqgan"]
     values["train"] |= {"precision": "fp32", "device": "cpu", "log_every": 1}
     for section in (values["vqgan"], values["finetune"]["image_gen"]):
-        section |= {"workers": 0, "validation_rows": 4, "train": {"steps": 4, "batch_size": 4, "lr": 1e-3}}
+        section |= {"workers": 0, "validation_rows": 2, "train": {"steps": 2, "batch_size": 4, "lr": 1e-3}}
     values["vqgan"]["overrides"] = {"codes": 32}
-    values["evaluate"] = {"limit": 3, "latency_samples": 1, "resamples": 100, "search": {"image_gen": {"beam": 2}}}
+    values["evaluate"] = {
+        "limit": 3,
+        "latency_samples": 1,
+        "device": "cpu",
+        "resamples": 100,
+        "search": {"image_gen": {"beam": 2}},
+    }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
@@ -34,10 +40,10 @@ def workplace(tmp_path, monkeypatch, root):
 
 def test_the_steps_follow_each_other(workplace, small_tables):
     trained = vqgan(str(small_tables))
-    assert set(trained.metrics) == {"psnr", "l1", "perplexity", "codes_used"} and trained.steps == 3
+    assert set(trained.metrics) == {"psnr", "l1", "perplexity", "codes_used"} and trained.steps == 1
     net = load_vqgan("models/vqgan")
 
-    made = codes("data/codes", str(small_tables), "models/vqgan", image_size=64, splits=["train", "val", "test"])
+    made = codes("data/codes", str(small_tables), "models/vqgan", image_size=64, kinds=["image_gen"])
     assert made["image_gen_val.tsv"]["pictures"] == 8
 
     finetune("image_gen", "data/codes", init="")
@@ -53,8 +59,8 @@ def test_the_steps_follow_each_other(workplace, small_tables):
 
     (picture,) = model.paint("a cat and a dog", samples=2)
     assert picture.size == (64, 64)
-    found = evaluate_stage("image_gen", tables="data/codes", split="test", judges={"judge": "models/image_gen"})
-    assert found.rows == 3 and set(found.scores) == {"code_accuracy", "caption_score", "judge_distance"}
+    found = evaluate_stage("image_gen", tables="data/codes", split="test")
+    assert found.rows == 3 and set(found.scores) == {"code_accuracy"} and "FID, IS" in found.skipped
 
 
 def test_the_recipe_can_be_used(root):
