@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install repro test browser lint lock clean
+.PHONY: help install repro test browser images e2e lint lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,13 @@ browser: # the page's tests drive a real one; without it, and without the right 
 	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
 		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
 
+images: ## build the container images of the steps
+	docker/build.sh
+
+e2e: install ## run the pipeline at its smallest setting, every step in its container
+	docker/build.sh preprocess train evaluate deploy
+	ofa pipeline run finetune --profile smoke --runner docker --out runs/e2e
+
 lint: install ## format and check the code
 	ruff format .
 	ruff check --fix .
@@ -51,6 +58,16 @@ lock: $(UV) ## resolve the requirements again
 		--custom-compile-command "make lock" -o requirements.lock
 	echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(UV) pip compile - --quiet --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" -o requirements-uv.lock
+	for group in $(basename $(notdir $(wildcard docker/requirements/*.in))); do \
+		case $$group in \
+			kfp | build) more=--no-deps ;; \
+			train) more= ;; \
+			*) more="$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))" ;; \
+		esac; \
+		$(UV) pip compile docker/requirements/$$group.in --quiet $$more --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links -c requirements.lock --custom-compile-command "make lock" \
+			-o docker/requirements/$$group.lock; \
+	done
 
 clean: ## remove what the pipeline made (not the environment)
 	rm -rf data models reports metrics plots mlruns mlartifacts mlflow.db

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from ofa.checkpoint import huggingface
 from ofa.checkpoint.folder import CONFIG, WEIGHTS
@@ -52,6 +54,12 @@ def table_hash(paths: Sequence[str | Path]) -> str:
     return digest.hexdigest()
 
 
+def data_origin(table: str | Path) -> dict[str, Any]:
+    """Source, version and commit of the data that a table was built from, as its folder says; else empty."""
+    path = Path(table).parent / "statistics.json"
+    return load_yaml(path).get("data") or {} if path.is_file() else {}
+
+
 def dvc_hash(path: str | Path, lock: str | Path = "dvc.lock") -> str | None:
     """The hash of a pipeline's output, as dvc.lock has it: of the file itself or of the folder that holds it."""
     if not Path(lock).is_file():
@@ -69,7 +77,8 @@ def params_hash(path: str | Path | None) -> str | None:
 
 
 def git_commit(folder: str | Path = ".") -> str | None:
-    """Commit checked out in `folder`, "-dirty" appended when Python files differ from it; None outside a repository.
+    """Commit checked out in `folder`, "-dirty" appended when Python files differ from it. Outside a repository the one
+    that the container's image was built from, as it says in OFA_REVISION; else None.
 
     Other files do not count: a pipeline rewrites its metrics as it runs, and parameters have a hash of their own.
     """
@@ -83,7 +92,7 @@ def git_commit(folder: str | Path = ".") -> str | None:
 
     commit = git("rev-parse", "HEAD")
     if not commit:
-        return None
+        return os.environ.get("OFA_REVISION")
     return f"{commit}-dirty" if git("status", "--porcelain", "--untracked-files=no", "--", "*.py") else commit
 
 

@@ -25,6 +25,7 @@ SECTIONS = (
     "finetune",
     "evaluate",
     "gate",
+    "cluster",
     "serve",
 )
 """The sections that steps read, in their order."""
@@ -79,15 +80,16 @@ def save_sections(folder: str | Path, **sections: Mapping[str, Any]) -> str:
     """
     path = Path(folder) / "params.yaml"
     with atomic_write(path) as file:
-        yaml.safe_dump(_restored(sections), file, sort_keys=True)
+        yaml.safe_dump(restored(sections), file, sort_keys=True)
     return str(path)
 
 
-def _restored(value: Any) -> Any:
+def restored(value: Any) -> Any:
+    """A value as it was before KFP carried it: whole numbers are integers again."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {key: _restored(part) for key, part in value.items()}
+        return {key: restored(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_restored(part) for part in value]
+        return [restored(part) for part in value]
     return value

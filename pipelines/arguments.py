@@ -1,50 +1,56 @@
-"""Arguments of a pipeline out of params.yaml.
+"""Arguments of a pipeline out of params.yaml: a section is one argument, as the steps take it."""
 
-The data steps take their settings one by one, under the name SECTION_KEY; a section of any other step is one argument.
-"""
-
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from components.preprocess.kfp import build_tables, fetch_data, validate_data
+from components.cluster import ClusterSection
 from ofa.errors import OFAError, nearest
-
-DATA = {"fetch": fetch_data, "validate": validate_data, "tables": build_tables}
-"""Sections of the data steps and the components that know their keys."""
-
-SECTIONS = ("model", "train", "stem", "pretrain", "finetune", "evaluate", "gate")
+from ofa.settings import build
+from pipelines.catalog import Pipeline
 
 
-def arguments(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `pipelines.finetune.finetune`, all but the registry.
+def arguments(pipeline: Pipeline, params: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The arguments of a pipeline, all but those that are not `given` and that params.yaml does not hold.
 
     Args:
+        pipeline: its parameters say which are wanted.
         params: the content of params.yaml.
+        given: arguments that go before it.
 
     Raises:
-        OFAError: a section is missing, a data step has no such setting, or a value is null, which KFP cannot carry.
+        OFAError: a section is missing, an argument is not one of the pipeline's, or a value is null, which KFP cannot
+            carry.
     """
-    missing = [name for name in SECTIONS if name not in params]
-    if missing:
-        raise OFAError(f"params: no section '{missing[0]}'{nearest(missing[0], list(params))}")
-    values = {name: params[name] for name in SECTIONS}
-    for name in DATA:
-        values |= {f"{name}_{key}": value for key, value in _data(name, params.get(name) or {}).items()}
+    given = dict(given or {})
+    for name in given:
+        if name not in pipeline.parameters:
+            raise OFAError(
+                f"the pipeline has no parameter '{name}'{nearest(name, list(pipeline.parameters))} "
+                f"(there are: {', '.join(pipeline.parameters)})"
+            )
+    cluster = build(ClusterSection, params.get("cluster") or {}, "params: cluster")
+    known = dataclasses.asdict(cluster) | {"shards": list(range(cluster.shards))}
+    values = {}
+    for name in pipeline.parameters:
+        if name in given:
+            values[name] = given[name]
+        elif name in ("registry", *pipeline.needs):
+            continue
+        elif name == "tasks":
+            values[name] = list(_section(params, "finetune"))
+        elif name in known:
+            values[name] = known[name]
+        else:
+            values[name] = _section(params, name)
     _refuse_null(values, "params")
-    return values | {"tasks": list(params["finetune"])}
-
-
-def _data(section: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A data step's settings: those given, else the defaults of its component."""
-    inputs = DATA[section].component_spec.inputs
-    defaults = {name: found.default for name, found in inputs.items() if found.optional}
-    for key in given:
-        if key not in defaults:
-            raise OFAError(f"params: {section}: a pipeline cannot set '{key}'{nearest(key, list(defaults))}")
-    values = defaults | dict(given)
-    if isinstance(values.get("source"), list):
-        values["source"] = " ".join(values["source"])
     return values
+
+
+def _section(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    if name not in params:
+        raise OFAError(f"params: no section '{name}'{nearest(name, list(params))}")
+    return params[name]
 
 
 def _refuse_null(value: Any, where: str) -> None:

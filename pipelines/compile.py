@@ -1,5 +1,6 @@
 """Pipelines as the YAML that a cluster takes: the same bytes for the same source and settings."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,27 +10,43 @@ from kfp import compiler
 
 from ofa.data.files import atomic_write
 from pipelines.arguments import arguments
-from pipelines.finetune import finetune
+from pipelines.catalog import pipeline
 
-HEADER = "# Made by `ofa pipeline compile` out of pipelines/finetune.py and params.yaml: change those instead.\n"
+HEADER = "# Made by `ofa pipeline compile {name}` out of pipelines/ and params.yaml: change those instead.\n"
+_IMAGE = re.compile(r"^( +image: )(ofa-python-)", re.MULTILINE)
 
 
-def compile_pipeline(params: Mapping[str, Any], path: str | Path) -> None:
-    """Write the pipeline as YAML, with the settings as its parameters' defaults; only the registry has none.
+def compile_pipeline(
+    name: str,
+    params: Mapping[str, Any],
+    path: str | Path,
+    given: Mapping[str, Any] | None = None,
+    images: str = "",
+) -> None:
+    """Write a pipeline as YAML, with the settings as its parameters' defaults.
 
     Args:
+        name: of the pipeline.
         params: the content of params.yaml.
         path: the file to write.
+        given: arguments besides params.yaml; those that are not given, such as the registry, have no default.
+        images: where the cluster pulls the images from, for example "registry.example.com/team"; empty: from where it
+            pulls names without an address.
 
     Raises:
-        OFAError: the settings do not fit the pipeline.
+        OFAError: there is no such pipeline, or the settings do not fit it.
     """
+    chosen = pipeline(name)
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(finetune, str(package), pipeline_parameters=arguments(params))
+        values = arguments(chosen, params, given)
+        compiler.Compiler().compile(chosen.component, str(package), pipeline_parameters=values)
         lines = package.read_text(encoding="utf-8").splitlines(keepends=True)
     # KFP's comment at the head lists defaults in the order of a hash table, which differs from process to process.
     body = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    text = "".join(lines[body:])
+    if images:
+        text = _IMAGE.sub(rf"\1{images.rstrip('/')}/\2", text)
     with atomic_write(path) as file:
-        file.write(HEADER)
-        file.writelines(lines[body:])
+        file.write(HEADER.format(name=name))
+        file.write(text)

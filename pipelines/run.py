@@ -1,8 +1,13 @@
 """Pipelines on this machine: every step a process, or a container of its image."""
 
+import copy
+import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +17,19 @@ from kfp import local
 from components.deploy.registry import Registry
 from ofa.errors import OFAError, nearest
 from pipelines.arguments import arguments
-from pipelines.finetune import finetune
+from pipelines.catalog import Pipeline, pipeline
 
 
 def _docker() -> local.DockerRunner:
-    """Containers that reach what this machine reaches, and whose files belong to who started them."""
+    """Containers as a cluster runs them: with a root file system that cannot be written, without privileges. They reach
+    what this machine reaches, and their files belong to who started them."""
     return local.DockerRunner(
         network_mode="host",
         user=f"{os.getuid()}:{os.getgid()}",
-        environment={"HOME": tempfile.gettempdir()},
+        read_only=True,
+        tmpfs={"/tmp": "mode=1777"},
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
         shm_size="2g",  # batches pass between processes through shared memory
     )
 
@@ -35,35 +44,92 @@ RUNNERS: dict[str, Callable[[], local.SubprocessRunner | local.DockerRunner]] = 
 class Finished:
     """What a run came to."""
 
-    decision: str
-    """promote, reject or undecided."""
-    report: str
-    """The page."""
+    folder: Path
+    """Everything that the steps made."""
     registry: str
     """MLflow tracking address."""
+    seconds: float
+
+    @property
+    def decision(self) -> str:
+        """promote, reject or undecided; empty if no gate was asked."""
+        found = self._newest("decision.json")
+        return json.loads(found.read_text(encoding="utf-8"))["decision"] if found else ""
+
+    @property
+    def report(self) -> Path | None:
+        """The page with scores, curves, pictures, lineage and the gate's decision, if there is one."""
+        return next((path for path in self.folder.glob("**/write-report*/**/page.html")), None)
+
+    @property
+    def end(self) -> Path | None:
+        """The page about how the run ended."""
+        return next((path for path in self.folder.glob("**/close-run*/**/page.html")), None)
+
+    def _newest(self, name: str) -> Path | None:
+        return max(self.folder.glob(f"**/{name}"), key=lambda path: path.stat().st_mtime, default=None)
 
 
-def run(params: Mapping[str, Any], runner: str, out: str, registry: str = "") -> Finished:
-    """Run the pipeline here, from the fetched data to the promoted release.
+@contextmanager
+def _no_second_attempts(chosen: Pipeline) -> Iterator[None]:
+    """While the block runs, a step that fails is not started again: on one machine it would only fail again."""
+    spec = chosen.component.pipeline_spec
+    kept = copy.deepcopy(spec)
+    for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
+        for task in dag.tasks.values():
+            task.ClearField("retry_policy")
+    try:
+        yield
+    finally:
+        spec.CopyFrom(kept)
+
+
+def run(
+    name: str,
+    params: Mapping[str, Any],
+    runner: str,
+    out: str,
+    registry: str = "",
+    given: Mapping[str, Any] | None = None,
+) -> Finished:
+    """Run a pipeline here.
 
     Args:
+        name: of the pipeline.
         params: the content of params.yaml.
         runner: a key of `RUNNERS`.
         out: folder that gets a folder a run, and the registry if none is named.
         registry: MLflow tracking address; empty for a database in `out`.
+        given: arguments besides params.yaml.
 
     Raises:
         OFAError: the settings do not fit the pipeline, or a step failed; its own words stand in the output above.
     """
+    chosen = pipeline(name)
     if runner not in RUNNERS:
         raise OFAError(f"no runner '{runner}'{nearest(runner, list(RUNNERS))} (there are: {', '.join(RUNNERS)})")
-    values = arguments(params)
+    values = arguments(chosen, params, given)
+    missing = [needed for needed in chosen.needs if needed not in values]
+    if missing:
+        raise OFAError(f"pipeline '{name}' needs {', '.join(missing)}: give it as {missing[0]}=VALUE")
     root = Path(out).absolute()
     root.mkdir(parents=True, exist_ok=True)
     registry = registry or f"sqlite:///{root / 'mlflow.db'}"
     Registry(registry).experiment()  # a database is made here once, not by two steps at the same time
-    local.init(RUNNERS[runner](), pipeline_root=str(root), workspace_root=tempfile.mkdtemp(), raise_on_error=False)
-    outputs = finetune(**values, registry=registry).outputs
-    if "decision" not in outputs:
-        raise OFAError("the pipeline stopped because a step failed: the output above says which and why")
-    return Finished(outputs["decision"], outputs["report"].path, registry)
+    before = set(root.iterdir())
+    start = time.monotonic()
+    local.init(RUNNERS[runner](), pipeline_root=str(root), workspace_root=tempfile.mkdtemp(), raise_on_error=True)
+    failed = False
+    with _no_second_attempts(chosen), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Task '.*': settings", UserWarning)  # of clusters
+        try:
+            chosen.component(**values, registry=registry)
+        except RuntimeError:
+            failed = True
+    seconds = time.monotonic() - start
+    (folder,) = (path for path in set(root.iterdir()) - before if path.is_dir() and path.name.startswith("ofa-"))
+    finished = Finished(folder, registry, seconds)
+    if failed:
+        page = f"; {finished.end}" if finished.end else ""
+        raise OFAError(f"the pipeline stopped because a step failed: the output above says which and why{page}")
+    return finished

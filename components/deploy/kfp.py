@@ -74,3 +74,91 @@ def promote_release(
 
     attachments = [report.path] if report else []
     return promote(release.path, decision.path, registry, attachments=attachments, pipeline_run=pipeline_run).version
+
+
+@dsl.component(base_image=images.DEPLOY, install_kfp_package=False)
+def look_for_news(version: str, registry: str) -> str:
+    """Find out whether data are new to the champion, and to what was last tried in its place.
+
+    Args:
+        version: Version of the data.
+        registry: MLflow tracking address.
+
+    Returns:
+        new or known.
+    """
+    from components.deploy.renewal import is_new
+
+    return "new" if is_new(version, registry) else "known"
+
+
+@dsl.component(base_image=images.DEPLOY, install_kfp_package=False)
+def get_champion(registry: str, release: dsl.Output[dsl.Model]):
+    """Get the champion out of the model registry.
+
+    Args:
+        registry: MLflow tracking address.
+        release: Its bundle: a checkpoint folder a task.
+    """
+    from components.deploy.registry import CHAMPION, Registry
+    from ofa.errors import OFAError
+
+    store = Registry(registry)
+    champion = store.alias(CHAMPION)
+    if champion is None:
+        raise OFAError(f"{registry}: no champion yet; run the pipeline finetune first")
+    store.download(champion.number, ".", release.path)
+    release.metadata.update(version=champion.number)
+
+
+@dsl.component(base_image=images.DEPLOY, install_kfp_package=False)
+def pick_network(networks: dsl.Input[dsl.Model], task: str, network: dsl.Output[dsl.Model]):
+    """Take the network of one task out of a folder of networks.
+
+    Args:
+        networks: A release, or any folder with a checkpoint folder a task.
+        task: Name of the task.
+        network: Checkpoint folder.
+    """
+    import shutil
+    from pathlib import Path
+
+    from ofa.errors import OFAError
+
+    source = Path(networks.path) / task
+    if not source.is_dir():
+        raise OFAError(f"{networks.uri}: no network for the task {task} in it")
+    shutil.copytree(source, network.path)
+
+
+@dsl.component(base_image=images.DEPLOY, install_kfp_package=False)
+def roll_out_champion(version: str, service: str, registry: str):
+    """Wait until the service answers with the new champion; if it does not, the previous one is the champion again.
+
+    Args:
+        version: The new champion.
+        service: Address of the service.
+        registry: MLflow tracking address.
+    """
+    from components.deploy.rollout import roll_out
+
+    roll_out(version, service, registry)
+
+
+@dsl.component(base_image=images.DEPLOY, install_kfp_package=False)
+def close_run(
+    page: dsl.Output[dsl.HTML], status: dsl.PipelineTaskFinalStatus, pipeline: str, registry: str, pipeline_run: str
+):
+    """Write how the run ended: always, whatever went wrong before.
+
+    Args:
+        page: The page.
+        status: Filled in by Kubeflow Pipelines.
+        pipeline: Name of the pipeline.
+        registry: MLflow tracking address.
+        pipeline_run: Id of the run.
+    """
+    from components.deploy.closing import close
+
+    page.path += ".html"
+    close(page.path, pipeline, pipeline_run, status.state, status.error_message or "", registry)

@@ -123,6 +123,7 @@ def lineage_tags(bundle: str, content: Bundle) -> dict[str, str]:
             f"{task}.table_sha256": member.table_sha256,
         }
         tags |= {f"{task}.table_dvc": origin.table_dvc} if origin.table_dvc else {}
+        tags |= {f"{task}.data_{key}": str(value) for key, value in origin.data.items()}
     return tags
 
 

@@ -115,6 +115,7 @@ def evaluate(
         settings=_plain(dataclasses.asdict(instance.settings)),
         search=_plain(dataclasses.asdict(job.make_search(instance))),
         versions=lineage.versions(),
+        data=lineage.data_origin(paths[0]),
     )
     # Scores are computed of all predictions each time, so that metrics do not count.
     code = code_hash(predict.__module__, type(instance).__module__, without=["ofa.metrics"])

@@ -51,6 +51,8 @@ class Lineage:
     """Settings of the search."""
     versions: dict[str, str]
     """Versions of the packages that compute."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Where the rows come from: source, version and, out of a git repository, commit; empty for a table alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,5 @@
 """`ofa data`: from raw files to tables, and back to look at them."""
 
-import dataclasses
-import inspect
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +29,10 @@ def fetch(
         typer.Option(help="`scenes` (built-in), or a folder, archive or address of COCO files; may be repeated."),
     ] = None,
     license: Annotated[str | None, typer.Option(help="Terms of the data, for the manifest.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Commit, branch or tag: --source is a git repository with data in DVC.")
+    ] = None,
+    path: Annotated[str | None, typer.Option(help="Folder in that repository; by default data/raw.")] = None,
     params: Params = PARAMS,
 ) -> None:
     """Get raw data: the built-in pictures, or real data in the layout of COCO, RefCOCO and VQA v2.
@@ -43,7 +44,8 @@ def fetch(
     """
     from components.preprocess.fetch import fetch
 
-    manifest = fetch(out, **step_settings(fetch, "fetch", params, source=source, license=license))
+    given = {"source": source, "license": license, "revision": revision, "path": path}
+    manifest = fetch(out, **step_settings(fetch, "fetch", params, **given))
     typer.echo(f"{out}: {len(manifest.files)} files, {manifest.bytes / 1e6:.1f} MB, license {manifest.license or '-'}")
     for split, counts in manifest.splits.items():
         typer.echo(f"  {split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
@@ -204,17 +206,8 @@ def step_settings(step: Callable, section: str, params: str, **given: Any) -> di
         OFAError: the section has a key that the step does not know, or a value of a wrong type.
     """
     from components.params import load_params
-    from ofa.settings import build
+    from components.preprocess.settings import step_arguments
 
     missing = not params or (params == PARAMS and not Path(params).exists())
     values = {} if missing else load_params(params).get(section) or {}
-    hints = typing.get_type_hints(step)
-    fields = [
-        (name, hints[name], dataclasses.field(default=parameter.default))
-        for name, parameter in inspect.signature(step).parameters.items()
-        if parameter.default is not parameter.empty
-    ]
-    arguments = dataclasses.make_dataclass(section, fields, frozen=True)
-    chosen = {name: value for name, value in given.items() if value is not None}
-    built = build(arguments, values, f"{params}: {section}")
-    return {field.name: getattr(built, field.name) for field in dataclasses.fields(built)} | chosen
+    return step_arguments(step, values, f"{params}: {section}", **given)

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.preprocess.folders import check_place, replace_folder, staging_path
 from components.preprocess.layout import RawData
-from components.preprocess.manifest import BUILT_IN, NAME, Manifest, describe
+from components.preprocess.manifest import BUILT_IN, NAME, Manifest, data_version, describe
 from components.preprocess.origins import origin
 from components.preprocess.transfer import JOURNAL
 from ofa.errors import OFAError
@@ -56,6 +56,23 @@ def fetch(
     replace_folder(staging, folder)
     (folder / JOURNAL).unlink(missing_ok=True)
     return Manifest.load(folder)
+
+
+def find_version(
+    source: str | Sequence[str] = BUILT_IN,
+    scenes: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    revision: str = "",
+    path: str = "data/raw",
+    **_: Any,
+) -> str:
+    """The version that `Manifest.version` would have after `fetch` with the same arguments; nothing is copied.
+
+    Raises:
+        OFAError: a source is missing or cannot be read, or a setting is wrong.
+    """
+    sources = [source] if isinstance(source, str) else list(source)
+    return data_version(origin(sources, scenes, options, revision, path).settings)
 
 
 def _present(folder: Path, version: Mapping[str, Any]) -> Manifest | None:

@@ -1,4 +1,7 @@
-"""The data steps as KFP components: each calls the step of the same name from the package in its image."""
+"""The data steps as KFP components: each calls the step of the same name from the package in its image.
+
+Settings arrive as the step's section of params.yaml; the page of a run shows what it was run with.
+"""
 
 from kfp import dsl
 
@@ -6,45 +9,72 @@ from components import images
 
 
 @dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
-def fetch_data(
-    raw: dsl.Output[dsl.Dataset],
-    source: str = "scenes",
-    scenes: dict = {},  # noqa: B006 - KFP reads defaults, it never shares them
-    license: str = "",
-):
-    """Get raw data: the built-in pictures, or real data in the layout of COCO from a folder or an address.
+def fetch_data(raw: dsl.Output[dsl.Dataset], settings: dict):
+    """Get raw data: the built-in pictures, or real data from a folder, an address or a git revision.
 
     Args:
         raw: Folder of raw data with a manifest of its files.
-        source: "scenes" for the built-in pictures; otherwise folders, archives or addresses, separated by spaces.
-        scenes: What to change about the built-in pictures, for example {"train": 1000}.
-        license: Terms of the data; by default the license files that come with them.
+        settings: The section `fetch` of params.yaml.
     """
     from components.preprocess.fetch import fetch
+    from components.preprocess.settings import step_arguments
 
-    manifest = fetch(raw.path, source.split(), scenes, license)
+    manifest = fetch(raw.path, **step_arguments(fetch, settings, "fetch"))
     raw.metadata.update(source=manifest.source, license=manifest.license, bytes=manifest.bytes)
+    raw.metadata.update(version=manifest.version, commit=manifest.settings.get("commit", ""))
 
 
 @dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
 def validate_data(
-    raw: dsl.Input[dsl.Dataset],
-    validated: dsl.Output[dsl.Dataset],
-    image_rate: float = 0.1,
-    max_bad_rows: int = 0,
+    raw: dsl.Input[dsl.Dataset], validated: dsl.Output[dsl.Dataset], docs: dsl.Output[dsl.HTML], settings: dict
 ):
     """Check raw data against the suites of expectations; the pipeline stops here when they do not pass.
 
     Args:
         raw: Folder of raw data.
         validated: Folder with the report, the Data Docs and the rejected rows.
-        image_rate: Share of the pictures that are decoded whole, 0 to 1.
-        max_bad_rows: How many rows may be put aside before it stops.
+        docs: The first page of the Data Docs.
+        settings: The section `validate` of params.yaml.
     """
-    from components.preprocess.validate import validate
+    import shutil
 
-    report = validate(validated.path, raw=raw.path, image_rate=image_rate, max_bad_rows=max_bad_rows)
+    from components.preprocess.settings import step_arguments
+    from components.preprocess.validate import DOCS, validate
+
+    report = validate(validated.path, **step_arguments(validate, settings, "validate", raw=raw.path))
     validated.metadata.update(rejected_rows=report["rejected"]["rows"])
+    docs.path += ".html"
+    shutil.copyfile(f"{validated.path}/{DOCS}/index.html", docs.path)
+
+
+@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+def build_shards(
+    raw: dsl.Input[dsl.Dataset],
+    validated: dsl.Input[dsl.Dataset],
+    part: dsl.Output[dsl.Dataset],
+    number: int,
+    numbers: list,
+    settings: dict,
+):
+    """Build a share of the shards of all tables.
+
+    Args:
+        raw: Folder of raw data.
+        validated: What validation made of it; its rejected rows are left out.
+        part: Folder of shards.
+        number: Which share, from 0.
+        numbers: All of them.
+        settings: The section `tables` of params.yaml.
+    """
+    from components.preprocess.parts import build_part
+    from components.preprocess.settings import step_arguments
+    from components.preprocess.tables import tables
+
+    chosen = step_arguments(tables, settings, "tables")
+    for name in ("validated", "parts", "max_bad_rows"):  # what the join says
+        del chosen[name]
+    rows = build_part(part.path, raw.path, validated.path, number, len(numbers), **chosen)
+    part.metadata.update(rows=rows)
 
 
 @dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
@@ -52,43 +82,26 @@ def build_tables(
     raw: dsl.Input[dsl.Dataset],
     validated: dsl.Input[dsl.Dataset],
     tables: dsl.Output[dsl.Dataset],
-    captions_per_image: int = 0,
-    expressions_per_image: int = 0,
-    questions_per_image: int = 0,
-    pretraining_per_image: int = 0,
-    answers: int = 3129,
-    processes: int = 0,
-    max_bad_rows: int = 0,
+    settings: dict,
+    parts: dsl.Input[list[dsl.Dataset]] = None,
 ):
-    """Build the TSV tables of training and evaluation.
+    """Build the TSV tables of training and evaluation out of the shards that are there already.
 
     Args:
         raw: Folder of raw data.
         validated: What validation made of it; its rejected rows are left out.
         tables: Folder of the tables, their statistics, the list of answers and the negatives.
-        captions_per_image: Rows of a picture in the training table of captions at most (0: all).
-        expressions_per_image: The same for the training tables of referring expressions.
-        questions_per_image: The same for the training table of questions.
-        pretraining_per_image: The same for each type of rows of the pretraining table.
-        answers: How many of the most frequent answers VQA may give (0: all).
-        processes: How many work at once (0: one a core).
-        max_bad_rows: How many rows may be left out because they cannot be written.
+        settings: The section `tables` of params.yaml.
+        parts: Folders of shards; what they lack is built here.
     """
+    from components.preprocess.settings import step_arguments
     from components.preprocess.tables import tables as build
 
-    statistics = build(
-        tables.path,
-        raw.path,
-        validated.path,
-        captions_per_image=captions_per_image,
-        expressions_per_image=expressions_per_image,
-        questions_per_image=questions_per_image,
-        pretraining_per_image=pretraining_per_image,
-        answers=answers,
-        processes=processes,
-        max_bad_rows=max_bad_rows,
-    )
+    chosen = step_arguments(build, settings, "tables", validated=validated.path)
+    chosen["parts"] = [part.path for part in parts or ()]
+    statistics = build(tables.path, raw.path, **chosen)
     tables.metadata.update(tables=len(statistics["tables"]), rejected_rows=statistics["rejected_rows"])
+    tables.metadata.update(statistics["data"])
 
 
 @dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
@@ -137,4 +150,21 @@ def describe_tables(tables: dsl.Input[dsl.Dataset], page: dsl.Output[dsl.HTML], 
     """
     from components.preprocess.stats import stats
 
+    page.path += ".html"
     stats(tables.path, page.path, examples)
+
+
+@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+def find_version(settings: dict) -> str:
+    """Find out which version the data have now, without copying them. Switch its caching off.
+
+    Args:
+        settings: The section `fetch` of params.yaml.
+
+    Returns:
+        The version.
+    """
+    from components.preprocess.fetch import fetch, find_version
+    from components.preprocess.settings import step_arguments
+
+    return find_version(**step_arguments(fetch, settings, "fetch"))

@@ -101,6 +101,43 @@ def finetune(
     _report(finetune(name, tables, init, out, work or f"runs/{recipe or name}", params), out)
 
 
+@app.command()
+def job(
+    command: Annotated[list[str], typer.Argument(help="What `ofa train` runs on every node, after `--`.")],
+    name: Annotated[str, typer.Option(help="Of the TrainJob; called again with it, this goes on with the job.")],
+    nodes: Annotated[int, typer.Option(help="How many.")] = 1,
+    gpus: Annotated[int, typer.Option(help="GPUs of each node.")] = 1,
+    cpus: Annotated[int, typer.Option(help="Processors of each node.")] = 8,
+    memory: Annotated[str, typer.Option(help="Memory of each node.")] = "32Gi",
+    image: Annotated[str, typer.Option(help="Image of the group train; by default the runtime's.")] = "",
+    queue: Annotated[str, typer.Option(help="Kueue's queue; empty: none.")] = "",
+    hours: Annotated[float, typer.Option(help="The cluster stops it after that long.")] = 24.0,
+    runtime: Annotated[str, typer.Option(help="TrainingRuntime or ClusterTrainingRuntime.")] = "ofa-torch",
+    registry: Annotated[str, typer.Option(help="MLflow tracking address.")] = "http://mlflow:5000",
+) -> None:
+    """Train on many nodes of a cluster: a TrainJob of Kubeflow Trainer, followed to its end.
+
+    Paths are those on the nodes; the volume that they share is /training.
+
+    Example: `ofa train job --name big --nodes 4 --gpus 8 -- pretrain --tables /training/tables --out /training/net`
+    """
+    from components.train.trainjob import Job, train
+
+    train(
+        Job(
+            name=name,
+            image=image,
+            command=["torchrun", "-m", "pipelines.cli", "train", *command],
+            nodes=nodes,
+            resources={"cpu": cpus, "memory": memory} | ({"gpu": gpus} if gpus else {}),
+            env={"MLFLOW_TRACKING_URI": registry},
+            queue=queue,
+            hours=hours,
+            runtime=runtime,
+        )
+    )
+
+
 def _file(recipe: str, params: str) -> str:
     from components.params import profile_file
 

@@ -1,5 +1,6 @@
-"""The same source and settings compile to the same bytes, whose parameters say what params.yaml says."""
+"""The same source and settings compile to the same bytes, which say what a cluster has to know."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -7,10 +8,21 @@ import sys
 import pytest
 import yaml
 
+from components.images import TAG
 from ofa.errors import OFAError
 from ofa.settings import load_yaml
 from pipelines.arguments import arguments
+from pipelines.catalog import PIPELINES
 from pipelines.compile import compile_pipeline
+
+HEAVY = {"train-stem", "pretrain-network", "finetune-network", "evaluate-network"}
+"""Steps that get a GPU."""
+
+OUTSIDE = {
+    "fetch-data", "find-version", "look-for-news", "get-champion", "gate-release", "promote-release",
+    "roll-out-champion", "close-run",
+}  # fmt: skip
+"""Steps that read or change what lies outside the pipeline."""
 
 
 @pytest.fixture(scope="module")
@@ -18,53 +30,187 @@ def params(root):
     return load_yaml(root / "params.yaml")
 
 
+@pytest.fixture(scope="module")
+def compiled(params, tmp_path_factory):
+    """By name of the pipeline: its specification and that of the platform."""
+    folder, found = tmp_path_factory.mktemp("compiled"), {}
+    for name in PIPELINES:
+        compile_pipeline(name, params, folder / name)
+        found[name] = list(yaml.safe_load_all((folder / name).read_text()))
+    return found
+
+
+def tasks(spec):
+    """Every task of a pipeline that runs a container, by name."""
+    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
+    return {
+        name: (task, spec["components"][task["componentRef"]["name"]]["executorLabel"])
+        for dag in dags
+        for name, task in dag["tasks"].items()
+        if "executorLabel" in spec["components"][task["componentRef"]["name"]]
+    }
+
+
+def group(spec, task):
+    """The tasks of the block that holds a task, and of those around it, outermost first."""
+    for name, part in [("root", spec["root"]), *spec["components"].items()]:
+        if task in part.get("dag", {}).get("tasks", {}):
+            inside = part["dag"]["tasks"]
+            if name == "root":
+                return [inside]
+            (outer,) = (
+                key
+                for _, other in [("root", spec["root"]), *spec["components"].items()]
+                for key, found in other.get("dag", {}).get("tasks", {}).items()
+                if found["componentRef"]["name"] == name
+            )
+            return [*group(spec, outer), inside]
+    raise KeyError(task)
+
+
 def test_every_process_compiles_the_same_bytes(tmp_path, root):
     for seed in ("1", "2"):  # of Python's hashes, which decide the order of sets
         code = (
             "from ofa.settings import load_yaml\n"
+            "from pipelines.catalog import PIPELINES\n"
             "from pipelines.compile import compile_pipeline\n"
-            f"compile_pipeline(load_yaml('params.yaml'), {str(tmp_path / seed)!r})"
+            f"for name in PIPELINES: compile_pipeline(name, load_yaml('params.yaml'), f'{tmp_path}/{{name}}-{seed}')"
         )
         subprocess.run([sys.executable, "-c", code], cwd=root, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
-    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+    for name in PIPELINES:
+        assert (tmp_path / f"{name}-1").read_bytes() == (tmp_path / f"{name}-2").read_bytes()
 
 
-def test_the_settings_are_the_defaults_and_the_registry_has_none(tmp_path, params):
-    compile_pipeline(params, tmp_path / "pipeline.yaml")
-    root = yaml.safe_load((tmp_path / "pipeline.yaml").read_text())["root"]
-    inputs = root["inputDefinitions"]["parameters"]
-    assert {name for name, given in inputs.items() if "defaultValue" not in given} == {"registry"}
-    assert inputs["pretrain"]["defaultValue"] == params["pretrain"]
-    assert inputs["fetch_scenes"]["defaultValue"] == params["fetch"]["scenes"]
-    assert inputs["validate_image_rate"]["defaultValue"] == params["validate"]["image_rate"]
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_settings_are_the_defaults_and_everything_is_described(compiled, params, name):
+    spec = compiled[name][0]
+    inputs = spec["root"]["inputDefinitions"]["parameters"]
+    open_ones = {key for key, given in inputs.items() if "defaultValue" not in given}
+    assert open_ones == {"registry", *PIPELINES[name].needs}
+    assert inputs["gate" if "gate" in inputs else "pretrain"]["defaultValue"]
     assert inputs["tasks"]["defaultValue"] == list(params["finetune"])
     assert all(given["description"] for given in inputs.values())
+    assert len(spec["pipelineInfo"]["description"]) > 40
+    for part in spec["components"].values():
+        if "executorLabel" in part:
+            given = part.get("inputDefinitions", {})
+            for value in (*given.get("parameters", {}).values(), *given.get("artifacts", {}).values()):
+                assert value.get("description") or value.get("parameterType") == "TASK_FINAL_STATUS"
 
 
-def test_promotion_depends_on_the_gate_and_is_never_taken_from_a_cache(tmp_path, params):
-    compile_pipeline(params, tmp_path / "pipeline.yaml")
-    spec = yaml.safe_load((tmp_path / "pipeline.yaml").read_text())
-    tasks = spec["root"]["dag"]["tasks"]
-    assert tasks["gate-release"]["cachingOptions"] == {}
-    (name,) = (name for name, task in tasks.items() if "triggerPolicy" in task)
-    assert "'promote'" in tasks[name]["triggerPolicy"]["condition"] and "gate-release" in tasks[name]["dependentTasks"]
-    inside = spec["components"][tasks[name]["componentRef"]["name"]]["dag"]["tasks"]
-    assert list(inside) == ["promote-release"] and inside["promote-release"]["cachingOptions"] == {}
-    assert tasks["fetch-data"]["cachingOptions"] == {"enableCache": True}
+@pytest.mark.parametrize("name", PIPELINES)
+def test_each_step_asks_for_what_it_needs(compiled, name):
+    spec, platform = compiled[name]
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    containers = spec["deploymentSpec"]["executors"]
+    for step, (task, label) in tasks(spec).items():
+        if "importer" in containers[label]:
+            continue
+        container, pod = containers[label]["container"], pods[label]
+        assert container["image"].endswith(f":{TAG}") and "ofa-python-" in container["image"]
+        assert "pip install" not in str(container)
+        assert container["resources"]["resourceMemoryLimit"] and container["resources"]["resourceCpuRequest"]
+        assert pod["activeDeadlineSeconds"] >= 3600 and pod["securityContext"]["runAsNonRoot"] is True
+        retry = task["retryPolicy"]
+        assert retry["maxRetryCount"] >= 2 and retry["backoffDuration"] == "30s" and retry["backoffFactor"] == 2.0
+        heavy = step in HEAVY
+        assert ("accelerator" in container["resources"]) == heavy
+        assert bool(pod.get("nodeSelector")) == heavy and bool(pod.get("tolerations")) == heavy
+        if heavy:
+            (shared,) = pod["emptyDirMounts"]
+            assert (shared["mountPath"], shared["medium"]) == ("/dev/shm", "Memory")
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_only_what_stays_in_the_pipeline_comes_from_a_cache(compiled, name):
+    spec = compiled[name][0]
+    for step, (task, _) in tasks(spec).items():
+        if not step.startswith("importer"):
+            assert bool(task["cachingOptions"].get("enableCache")) == (step not in OUTSIDE), step
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_last_page_is_written_whatever_happened(compiled, name):
+    found = compiled[name][0]["root"]["dag"]["tasks"]
+    assert set(found) == {"exit-handler-1", "close-run"}
+    assert found["close-run"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+
+
+def conditions(spec, task):
+    """The conditions that a task stands under, outermost first."""
+    blocks = group(spec, task)
+    names = [
+        next(part["componentRef"]["name"] for part in outer.values() if _holds(spec, part, inner))
+        for outer, inner in zip(blocks, blocks[1:], strict=False)
+    ]
+    found = []
+    for outer, name in zip(blocks, names, strict=False):
+        (part,) = (part for part in outer.values() if part["componentRef"]["name"] == name)
+        found.append(part.get("triggerPolicy", {}).get("condition", ""))
+    return [condition for condition in found if condition]
+
+
+def _holds(spec, part, inner):
+    return spec["components"][part["componentRef"]["name"]].get("dag", {}).get("tasks") is inner
+
+
+def test_promotion_and_roll_out_depend_on_the_gate(compiled):
+    spec = compiled["finetune"][0]
+    (gate,) = conditions(spec, "promote-release")
+    assert "gate-release" in gate and "'promote'" in gate
+    asked, service = conditions(spec, "roll-out-champion")
+    assert asked == gate and "service" in service
+
+
+def test_retraining_depends_on_new_data(compiled):
+    spec = compiled["retrain"][0]
+    for step in ("fetch-data", "get-champion", "promote-release", "finetune-network"):
+        assert "'new'" in conditions(spec, step)[0] and "look-for-news" in conditions(spec, step)[0]
+    for step in ("find-version", "look-for-news"):
+        assert conditions(spec, step) == []
+    assert [text for text in conditions(spec, "roll-out-champion") if "'promote'" in text]
+
+
+def test_the_gate_pipeline_registers_nothing(compiled):
+    assert not {"promote-release", "roll-out-champion", "bundle-release"} & set(tasks(compiled["evaluate-gate"][0]))
+
+
+def test_shards_and_tasks_run_side_by_side(compiled, params):
+    spec = compiled["finetune"][0]
+    loops = [
+        task["parameterIterator"]["items"]["inputParameter"]
+        for part in spec["components"].values()
+        for task in part.get("dag", {}).get("tasks", {}).values()
+        if "parameterIterator" in task
+    ]
+    assert sorted(loops) == ["pipelinechannel--shards", "pipelinechannel--tasks"]
+    inputs = spec["root"]["inputDefinitions"]["parameters"]
+    assert inputs["shards"]["defaultValue"] == list(range(params["cluster"]["shards"]))
+
+
+def test_images_come_from_the_registry_that_is_named(tmp_path, params):
+    compile_pipeline("finetune", params, tmp_path / "a", images="registry.example.com/team/")
+    images = [line.strip() for line in (tmp_path / "a").read_text().splitlines() if " image: " in line]
+    assert images and all(line.startswith("image: registry.example.com/team/ofa-python-") for line in images)
 
 
 @pytest.mark.parametrize(
     "change, reason",
     [
-        ({"tables": {"captions_per_imag": 2}}, "tables: a pipeline cannot set 'captions_per_imag', did you mean"),
         ({"train": {"lr": None}}, "params.train.lr is null"),
+        ({"cluster": {"shardz": 2}}, "cluster: unknown key 'shardz', did you mean 'shards'"),
+        ({"cluster": {"shards": 0}}, "shards is 0; it must be at least 1"),
     ],
 )
 def test_settings_that_a_pipeline_cannot_carry(params, change, reason):
     with pytest.raises(OFAError, match=reason):
-        arguments(params | change)
+        arguments(PIPELINES["finetune"], params | change)
 
 
-def test_a_missing_section_is_named(params):
+def test_a_missing_section_and_an_unknown_parameter_are_named(params):
+    less = copy.deepcopy(params)
+    del less["gate"]
     with pytest.raises(OFAError, match="no section 'gate'"):
-        arguments({name: section for name, section in params.items() if name != "gate"})
+        arguments(PIPELINES["finetune"], less)
+    with pytest.raises(OFAError, match="no parameter 'networkz', did you mean 'networks'"):
+        arguments(PIPELINES["evaluate-gate"], params, {"networkz": "x"})

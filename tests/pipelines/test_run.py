@@ -1,5 +1,6 @@
-"""The pipeline at its smallest setting runs here from data to champion; a step that fails stops it."""
+"""Pipelines at their smallest setting run here from data to champion; a step that fails stops them, and it is told."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,36 +15,91 @@ from pipelines.run import RUNNERS, run
 TASKS = ("caption", "refcoco", "vqa")
 
 
-def test_the_smallest_setting_ends_with_a_champion(tmp_path, root, monkeypatch):
-    monkeypatch.chdir(root)
-    result = CliRunner().invoke(app, ["run", "--profile", "smoke", "--out", str(tmp_path)])
-    assert result.exit_code == 0, result.output[-5000:]
-    said = dict(line.split(": ", 1) for line in result.stdout.splitlines()[-3:])
-    assert said["gate"] == "promote"
+@pytest.fixture(scope="module")
+def start(root):
+    """A function that runs `ofa pipeline run` at the smallest setting and returns what it said, by key."""
 
+    def command(*arguments, code=0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(root)
+            result = CliRunner().invoke(app, ["run", *map(str, arguments), "--profile", "smoke"])
+        assert result.exit_code == code, result.output[-5000:]
+        return dict(line.split(": ", 1) for line in result.stdout.splitlines()[-6:] if ": " in line)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def released(start, tmp_path_factory):
+    """Folder and words of a run of `finetune`."""
+    out = tmp_path_factory.mktemp("run")
+    return out, start("finetune", "--out", out)
+
+
+def test_finetuning_ends_with_a_champion_that_knows_its_data(released, tmp_path):
+    out, said = released
+    assert said["decision"] == "promote"
     store = Registry(said["registry"])
     champion = store.alias("champion")
     assert champion.tags["pipeline_run"] and {f"{task}.checkpoint_sha256" for task in TASKS} <= champion.tags.keys()
+    (manifest,) = out.glob("*/fetch-data/raw/manifest.json")
+    assert json.loads(manifest.read_text())["settings"]["train"] == 60
+    assert {champion.tags[f"{task}.data_source"] for task in TASKS} == {"scenes"}
+    assert len({champion.tags[f"{task}.data_version"] for task in TASKS}) == 1
     release = store.download(champion.number, ".", tmp_path / "release")
     assert {path.parent.name for path in release.glob("*/model.safetensors")} == set(TASKS)
     attached = {item.path for item in store.client.list_artifacts(champion.run_id)}
     assert {"page.html"} <= attached
 
+
+def test_its_pages_show_the_scores_and_how_it_ended(released):
+    _, said = released
     page = Path(said["report"]).read_text()
     assert all(f"{stage} loss" in page for stage in ("stem", "pretrain", *TASKS)), "curves of every training"
     assert "data:image/jpeg;base64" in page, "pictures of the tables"
+    end = Path(said["end"]).read_text()
+    assert "SUCCEEDED" in end and "Version 1 of ofa" in end
 
 
-def test_a_failed_step_stops_the_run(tmp_path, root):
+def test_retraining_ends_at_once_where_the_data_are_known(released, start):
+    out, said = released
+    again = start("retrain", "--out", out, "--registry", said["registry"])
+    (folder,) = out.glob("ofa-retrain-*")
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [
+        "close-run",
+        "find-version",
+        "look-for-news",
+    ]
+    assert "decision" not in again and "SUCCEEDED" in Path(again["end"]).read_text()
+
+
+def test_networks_that_exist_are_judged_without_being_registered(released, start, tmp_path):
+    out, said = released
+    store = Registry(said["registry"])
+    release = store.download(store.alias("champion").number, ".", tmp_path / "release")
+    (tables,) = out.glob("*/build-tables/tables")
+    arguments = [f"networks={release}", f"tables={tables}", "--out", tmp_path / "out", "--registry", said["registry"]]
+    assert start("evaluate-gate", *arguments)["decision"] == "promote", "as good as itself"
+    assert len(store.client.search_model_versions("name = 'ofa'")) == 1
+
+
+def test_a_failed_step_stops_the_run_and_the_last_page_says_so(tmp_path, root):
     params = load_yaml(root / "params.yaml") | {"fetch": {"source": str(tmp_path / "nowhere")}}
-    with pytest.raises(OFAError, match="a step failed"):
-        run(params, "subprocess", str(tmp_path / "out"))
+    with pytest.raises(OFAError, match="a step failed.*page.html"):
+        run("finetune", params, "subprocess", str(tmp_path / "out"))
+    (end,) = (tmp_path / "out").glob("*/close-run/page.html")
+    assert "FAILED" in end.read_text()
     assert not list((tmp_path / "out").glob("*/build-tables"))
 
 
-def test_an_unknown_runner_is_refused(tmp_path):
+def test_what_cannot_be_run_is_refused(tmp_path, root):
+    params = load_yaml(root / "params.yaml")
     with pytest.raises(OFAError, match="did you mean 'docker'"):
-        run({}, "doker", str(tmp_path))
+        run("finetune", params, "doker", str(tmp_path))
+    with pytest.raises(OFAError, match="no pipeline 'finetunee', did you mean 'finetune'"):
+        run("finetunee", params, "subprocess", str(tmp_path))
+    with pytest.raises(OFAError, match="pipeline 'evaluate-gate' needs networks, tables: give it as networks=VALUE"):
+        run("evaluate-gate", params, "subprocess", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", RUNNERS)

@@ -1,39 +1,34 @@
-"""The data steps run as a KFP pipeline in this process's environment, and compile to the same bytes each time."""
+"""The data steps run as a KFP pipeline in this process's environment."""
 
 import json
 
-from kfp import compiler, dsl, local
+from kfp import dsl, local
 
-from components.preprocess.kfp import build_tables, code_images, describe_tables, fetch_data, validate_data
+from components.preprocess.kfp import build_shards, build_tables, describe_tables, fetch_data, validate_data
 
 
-def test_fetch_and_build_run_as_a_pipeline(root, tmp_path, monkeypatch):
+def test_the_data_steps_run_as_a_pipeline(root, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(root))
+    settings = {"captions_per_image": 2, "processes": 1}
 
     @dsl.pipeline
-    def data(train: int = 6):
-        raw = fetch_data(scenes={"train": 6, "val": 2, "test": 0, "test_pairs": 0})
-        validated = validate_data(raw=raw.outputs["raw"], image_rate=1.0)
-        built = build_tables(
-            raw=raw.outputs["raw"], validated=validated.outputs["validated"], captions_per_image=2, processes=1
-        )
+    def data():
+        raw = fetch_data(settings={"scenes": {"train": 6, "val": 2, "test": 0, "test_pairs": 0}})
+        validated = validate_data(raw=raw.outputs["raw"], settings={"image_rate": 1.0})
+        inputs = {"raw": raw.outputs["raw"], "validated": validated.outputs["validated"], "settings": settings}
+        with dsl.ParallelFor([0, 1]) as number:
+            part = build_shards(number=number, numbers=[0, 1], **inputs)
+        built = build_tables(parts=dsl.Collected(part.outputs["part"]), **inputs)
         describe_tables(tables=built.outputs["tables"], examples=1)
 
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path), raise_on_error=True)
     data()
     (statistics,) = tmp_path.rglob("statistics.json")
-    tables = json.loads(statistics.read_text())["tables"]
-    assert tables["caption_train"]["statistics"]["rows"] == 12
-    (page,) = tmp_path.rglob("page")
-    assert "caption_train" in page.read_text()
-
-
-def test_components_name_the_projects_image_and_install_nothing(tmp_path):
-    for component in (fetch_data, validate_data, build_tables, code_images, describe_tables):
-        text = []
-        for name in ("a", "b"):
-            compiler.Compiler().compile(component, str(tmp_path / f"{name}.yaml"))
-            text.append((tmp_path / f"{name}.yaml").read_text())
-        assert text[0] == text[1]
-        assert "image: ofa-python-preprocess" in text[0]
-        assert "pip install" not in text[0]
+    found = json.loads(statistics.read_text())
+    assert found["tables"]["caption_train"]["statistics"]["rows"] == 12
+    assert found["data"]["source"] == "scenes"
+    parts = [json.loads(path.read_text()) for path in tmp_path.rglob("part.json")]
+    assert sorted(part["number"] for part in parts) == [0, 1]
+    assert sum(part["rows"] for part in parts) == sum(table["statistics"]["rows"] for table in found["tables"].values())
+    pages = {path.parent.name: path.read_text() for path in tmp_path.rglob("*.html") if "data_docs" not in path.parts}
+    assert "caption_train" in pages["describe-tables"] and "validate-data" in pages

@@ -1,14 +1,22 @@
 """Small random networks whose answers depend on the picture, and servers that answer with them."""
 
+import dataclasses
 import json
 import random
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 import torch
 from PIL import Image
 
+from components.deploy.bundle import BUNDLE, EVALUATIONS, Bundle, Member, load_bundle
+from components.deploy.promote import register
+from components.deploy.registry import Registry
+from components.lineage import checkpoint_hash
 from ofa.checkpoint import save_folder
 from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import create
@@ -106,3 +114,43 @@ def launch(tmp_path_factory, root):
 def server(launch, models):
     """A server whose items wait a little, so that batches form."""
     return launch(model=models, max_wait_ms=20)
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory, make_checkpoint):
+    """Bundles 1, 2 and 3; the third one's weights are cut off."""
+    folder = tmp_path_factory.mktemp("releases")
+    for number in "123":
+        place = folder / number
+        make_checkpoint(place / "caption", "caption", int(number))
+        search = {"beam": 2, "max_len_b": 12}
+        digest, _ = checkpoint_hash(place / "caption")
+        member = Member(
+            checkpoint_sha256=digest, table_sha256="d" * 64, metric="CIDEr", score=1.5, interval=(1, 2), search=search
+        )
+        content = Bundle(tasks={"caption": member}, git_commit=None, params_sha256=None)
+        (place / BUNDLE).write_text(json.dumps(dataclasses.asdict(content)))
+    weights = folder / "3" / "caption" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path, releases, write_evaluation):
+    """A registry with the bundles as versions 1, 2 and 3, the first of them the champion."""
+    kept = releases / "mlflow.db"
+    if not kept.exists():  # registering takes seconds: once for all tests, each of which gets a copy
+        store = Registry(f"sqlite:///{kept}")
+        evaluations = releases / "1" / EVALUATIONS / "caption"
+        evaluations.mkdir(parents=True)
+        write_evaluation(evaluations, [1.5], task="caption", metric="CIDEr")
+        assert register(str(releases / "1"), store) == "1"
+        first = Path(urlparse(store.client.get_model_version_download_uri("ofa", "1")).path)
+        for number in "23":
+            copy = shutil.copytree(first, releases / f"logged-{number}")
+            shutil.copytree(releases / number, copy / "artifacts" / "1", dirs_exist_ok=True)
+            tags = {"bundle_sha256": load_bundle(releases / number).sha256}
+            store.client.create_model_version("ofa", copy.as_uri(), tags=tags)
+        store.set_alias("champion", "1")
+    shutil.copy(kept, tmp_path)
+    return Registry(f"sqlite:///{tmp_path}/mlflow.db")

@@ -1,68 +1,21 @@
 """A model that moves in the registry: loaded, warmed, switched to, with no request lost; failures keep the old one."""
 
-import dataclasses
-import json
 import shutil
 import socket
 import time
-from pathlib import Path
-from urllib.parse import urlparse
 
 import pytest
 
 from components.deploy import registry
-from components.deploy.bundle import BUNDLE, EVALUATIONS, Bundle, Member, load_bundle
-from components.deploy.promote import register
-from components.deploy.registry import Registry
+from components.deploy.bundle import load_bundle
 from components.deploy.service.keeper import Keeper
 from components.deploy.service.metrics import Metrics
 from components.deploy.service.models import load_model
 from components.deploy.service.operations import OPERATIONS
 from components.deploy.service.settings import ServiceSettings
 from components.deploy.service.sources import source
-from components.lineage import checkpoint_hash
 from ofa.data.images import open_image
 from ofa.errors import OFAError
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory, make_checkpoint):
-    """Bundles 1, 2 and 3; the third one's weights are cut off."""
-    folder = tmp_path_factory.mktemp("releases")
-    for number in "123":
-        place = folder / number
-        make_checkpoint(place / "caption", "caption", int(number))
-        search = {"beam": 2, "max_len_b": 12}
-        digest, _ = checkpoint_hash(place / "caption")
-        member = Member(
-            checkpoint_sha256=digest, table_sha256="d" * 64, metric="CIDEr", score=1.5, interval=(1, 2), search=search
-        )
-        content = Bundle(tasks={"caption": member}, git_commit=None, params_sha256=None)
-        (place / BUNDLE).write_text(json.dumps(dataclasses.asdict(content)))
-    weights = folder / "3" / "caption" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    return folder
-
-
-@pytest.fixture
-def store(tmp_path, releases, write_evaluation):
-    """A registry with the bundles as versions 1, 2 and 3, the first of them the champion."""
-    kept = releases / "mlflow.db"
-    if not kept.exists():  # registering takes seconds: once for all tests, each of which gets a copy
-        store = Registry(f"sqlite:///{kept}")
-        evaluations = releases / "1" / EVALUATIONS / "caption"
-        evaluations.mkdir(parents=True)
-        write_evaluation(evaluations, [1.5], task="caption", metric="CIDEr")
-        assert register(str(releases / "1"), store) == "1"
-        first = Path(urlparse(store.client.get_model_version_download_uri("ofa", "1")).path)
-        for number in "23":
-            copy = shutil.copytree(first, releases / f"logged-{number}")
-            shutil.copytree(releases / number, copy / "artifacts" / "1", dirs_exist_ok=True)
-            tags = {"bundle_sha256": load_bundle(releases / number).sha256}
-            store.client.create_model_version("ofa", copy.as_uri(), tags=tags)
-        store.set_alias("champion", "1")
-    shutil.copy(kept, tmp_path)
-    return Registry(f"sqlite:///{tmp_path}/mlflow.db")
 
 
 @pytest.fixture

@@ -1,0 +1,53 @@
+"""The pipeline from raw data to a pretrained network, which finetuning starts from."""
+
+from kfp import dsl
+
+from pipelines.chains import closing, data_tables, evaluation, pretraining
+from pipelines.placement import LIFE, Machines
+
+
+@dsl.pipeline(
+    name="ofa-pretrain",
+    description="From raw data to a network pretrained on all tasks together, with its scores before finetuning.",
+    pipeline_config=LIFE,
+)
+def pretrain(
+    fetch: dict,
+    validate: dict,
+    tables: dict,
+    model: dict,
+    train: dict,
+    stem: dict,
+    pretrain: dict,
+    finetune: dict,
+    evaluate: dict,
+    tasks: list,
+    shards: list,
+    node_selector: dict,
+    tolerations: list,
+    registry: str,
+):
+    """Pretrain.
+
+    Args:
+        fetch: Where the data come from; section of params.yaml, as the following are.
+        validate: When data are good enough.
+        tables: What goes into the tables.
+        model: The network.
+        train: What all trainings share.
+        stem: Pretraining of the encoder on boxes and the texts that mean them.
+        pretrain: Pretraining on all tasks together.
+        finetune: Finetuning: the network gets the words of its tables.
+        evaluate: Evaluation.
+        tasks: What the network is asked for afterwards, all at the same time.
+        shards: Numbers of the pods that build tables side by side, from 0.
+        node_selector: Labels that their nodes must have.
+        tolerations: Taints of their nodes that they accept.
+        registry: MLflow tracking address: curves.
+    """
+    machines = Machines(node_selector, tolerations)
+    with closing("ofa-pretrain", registry):
+        built = data_tables(fetch, validate, tables, shards)
+        made = pretraining(built, model, train, stem, pretrain, finetune, registry, machines)
+        with dsl.ParallelFor(tasks, name="tasks") as task:
+            evaluation(task, made.network, built, evaluate, machines)

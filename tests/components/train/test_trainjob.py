@@ -1,0 +1,174 @@
+"""A TrainJob is what Kubeflow's models accept, is followed to its end, and is cleared away where nobody waits for it.
+
+The client is the real one; the cluster is a stand-in (`cluster.py`) that plays success, failures, an eviction and a
+broken connection.
+"""
+
+import os
+import signal
+import threading
+
+import pytest
+from kubeflow_trainer_api import models
+
+from components.train.trainjob import QUEUE, RUN, Job, JobFailed, train
+from ofa.errors import OFAError
+from tests.components.train.cluster import Cluster
+
+JOB = Job(
+    name="job",
+    image="ofa-python-train:0.1.0",
+    command=["torchrun", "-m", "pipelines.cli", "train", "pretrain"],
+    nodes=4,
+    resources={"cpu": 8, "memory": "32Gi", "gpu": 2},
+    env={"MLFLOW_TRACKING_URI": "http://mlflow:5000"},
+    queue="training",
+    run="run-1",
+    hours=2,
+    node_selector={"gpu": "h100"},
+    tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    volumes=[{"name": "shared", "persistentVolumeClaim": {"claimName": "training"}}],
+    volume_mounts=[{"name": "shared", "mountPath": "/shared"}],
+)
+
+
+@pytest.fixture
+def cluster():
+    made = Cluster()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(cluster):
+    """A function that trains on the stand-in and returns what was said."""
+
+    def start(job=JOB, patience=5.0):
+        said = []
+        train(job, cluster.client(), said.append, pause=0.02, patience=patience)
+        return said
+
+    return start
+
+
+def looks(cluster, *steps):
+    """Take one of `steps` at each look at the job."""
+    waiting = iter(steps)
+
+    def play(name):
+        step = next(waiting, None)
+        if step is not None:
+            step(name)
+
+    cluster.play = play
+
+
+def test_the_job_is_what_was_asked_for_and_kubeflow_knows_every_field(cluster, run):
+    looks(cluster, lambda name: cluster.pod(), lambda name: cluster.end(name, "Complete"))
+    run()
+    (job,) = cluster.made
+    assert models.TrainerV1alpha1TrainJobSpec.from_dict(job["spec"]).to_dict() == job["spec"]
+    assert job["metadata"]["labels"] == {QUEUE: "training", RUN: "run-1"}
+    spec = job["spec"]
+    assert spec["activeDeadlineSeconds"] == 7200
+    assert spec["trainer"]["numNodes"] == 4 and spec["trainer"]["command"] == list(JOB.command)
+    limits = spec["trainer"]["resourcesPerNode"]["limits"]
+    assert limits == {"cpu": 8, "memory": "32Gi", "nvidia.com/gpu": 2}
+    (patch,) = spec["runtimePatches"]
+    (node,) = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    pods = node["template"]["spec"]["template"]["spec"]
+    assert pods["nodeSelector"] == {"gpu": "h100"} and pods["tolerations"] == JOB.tolerations
+    assert pods["volumes"] == JOB.volumes and pods["containers"][0]["volumeMounts"] == JOB.volume_mounts
+
+
+def test_the_log_is_shown_and_a_finished_job_stays(cluster, run):
+    cluster.log = "step 1 loss 2.5\nstep 2 loss 2.1\n"
+    looks(cluster, lambda name: cluster.pod(), None, lambda name: cluster.end(name, "Complete"))
+    said = run()
+    assert [line for line in said if line.startswith("step")] == ["step 1 loss 2.5", "step 2 loss 2.1"]
+    assert cluster.deleted == []
+
+
+@pytest.mark.parametrize(
+    "pod, event, log, reason",
+    [
+        (
+            {"phase": "Failed", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            None,
+            "step 9",
+            "job-node-0-0 ran out of memory",
+        ),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "node is low on memory"},
+            None,
+            "step 9",
+            "job-node-0-0 was evicted: node is low on memory",
+        ),
+        ({}, None, "ncclInternalError NCCL error: connection closed by peer", "the nodes lost each other: nccl"),
+        ({}, None, "torch.OutOfMemoryError: CUDA out of memory.", "a GPU ran out of memory"),
+        ({}, ("FailedCreate", "exceeded quota: gpus"), "", "the quota does not allow it: exceeded quota: gpus"),
+        ({}, ("FailedScheduling", "0/3 nodes are available"), "", "no node has room: 0/3 nodes are available"),
+        ({}, None, "error: no table vqa_train.tsv", "error: no table vqa_train.tsv"),
+    ],
+)
+def test_a_failure_is_named_and_the_job_stays_to_be_looked_at(cluster, run, pod, event, log, reason):
+    cluster.log = log + "\n"
+    if event:
+        cluster.event(*event)
+    looks(cluster, lambda name: cluster.pod(**pod), lambda name: cluster.end(name, "Failed"))
+    with pytest.raises(JobFailed, match=reason):
+        run()
+    assert cluster.deleted == []
+
+
+def test_an_image_that_cannot_be_pulled_is_given_up(cluster, run):
+    cluster.pod("Pending", state={"waiting": {"reason": "ImagePullBackOff"}})
+    with pytest.raises(OFAError, match="the image ofa-python-train:0.1.0 cannot be pulled"):
+        run(patience=0.1)
+    assert cluster.deleted == ["job"]
+
+
+def test_a_retry_goes_on_with_the_job_that_is_there(cluster, run):
+    looks(cluster, lambda name: cluster.pod(), lambda name: cluster.end(name, "Complete"))
+    run()
+    del cluster.jobs["job"]["status"]  # as if the first attempt was lost while the job still ran
+    looks(cluster, None, None, lambda name: cluster.end(name, "Complete"))
+    assert any("it is there already" in line for line in run())
+    assert len(cluster.made) == 1
+
+
+def test_a_retry_replaces_the_job_that_failed(cluster, run):
+    looks(cluster, lambda name: cluster.end(name, "Failed"))
+    with pytest.raises(JobFailed):
+        run()
+    looks(cluster, None, lambda name: cluster.pod(), lambda name: cluster.end(name, "Complete"))
+    said = run()
+    assert cluster.deleted == ["job"] and len(cluster.made) == 2
+    assert any("the one that failed is replaced" in line for line in said)
+
+
+def test_a_broken_connection_is_outlived(cluster, run):
+    def break_down(name):
+        cluster.down = 5
+
+    looks(cluster, break_down, None, lambda name: cluster.end(name, "Complete"))
+    run()
+
+
+def test_a_cluster_that_is_gone_is_given_up(cluster, run):
+    def break_down(name):
+        cluster.down = 10_000
+
+    looks(cluster, break_down)
+    with pytest.raises(OFAError, match="the cluster does not answer"):
+        run(patience=0.2)
+
+
+def test_who_is_told_to_stop_deletes_the_job(cluster, run):
+    looks(cluster, None, None, lambda name: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert threading.current_thread() is threading.main_thread()
+    with pytest.raises(OFAError, match="stopped on request; started again, it goes on"):
+        run()
+    assert cluster.deleted == ["job"]
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,141 @@
+"""Every overlay renders to what Kubernetes and Kubeflow Trainer accept, within the restricted Pod Security Standard."""
+
+import shutil
+import subprocess
+from functools import cache
+
+import kubernetes_validate
+import pytest
+import yaml
+from kubeflow_trainer_api import models
+
+from components.images import TAG
+
+OVERLAYS = ("local", "gpu", "production")
+CUSTOM = {
+    "TrainingRuntime": models.TrainerV1alpha1TrainingRuntime,
+    "InferenceService": None,
+    "ServiceMonitor": None,
+    "ClusterQueue": None,
+    "LocalQueue": None,
+    "ResourceFlavor": None,
+}
+"""Kinds that Kubernetes does not know itself, with Kubeflow's model where there is one."""
+
+VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+
+pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the overlays; it is not here")
+
+
+@pytest.fixture(scope="session")
+def render(root):
+    """A function from an overlay to its objects."""
+
+    @cache
+    def made(overlay):
+        text = subprocess.check_output(["kubectl", "kustomize", root / "k8s/overlays" / overlay], text=True)
+        return tuple(yaml.safe_load_all(text))
+
+    return made
+
+
+def pods(objects):
+    """Name and pod specification of everything that starts pods."""
+    for found in objects:
+        name, spec = f"{found['kind']}/{found['metadata']['name']}", found.get("spec", {})
+        if found["kind"] in ("Deployment", "StatefulSet"):
+            yield name, spec["template"]["spec"]
+        elif found["kind"] == "CronJob":
+            yield name, spec["jobTemplate"]["spec"]["template"]["spec"]
+        elif found["kind"] == "InferenceService":
+            yield name, spec["predictor"]
+        elif found["kind"] == "TrainingRuntime":
+            for job in spec["template"]["spec"]["replicatedJobs"]:
+                yield name, job["template"]["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("version", ["1.30", "1.35"])
+def test_kubernetes_takes_them(render, overlay, version):
+    for found in render(overlay):
+        if found["kind"] not in CUSTOM:
+            kubernetes_validate.validate(found, version, strict=True)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kubeflow_takes_the_runtime(render, overlay):
+    (runtime,) = (found for found in render(overlay) if found["kind"] == "TrainingRuntime")
+    assert models.TrainerV1alpha1TrainingRuntime.from_dict(runtime).to_dict() == runtime
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_pod_is_restricted(render, overlay):
+    found = list(pods(render(overlay)))
+    assert len(found) >= 5
+    for name, pod in found:
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"] is True and context["runAsUser"] > 0, name
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
+        for volume in pod.get("volumes", ()):
+            assert volume.keys() - {"name"} <= VOLUMES, f"{name}: {volume}"
+        for container in pod["containers"]:
+            own = container["securityContext"]
+            assert own["allowPrivilegeEscalation"] is False and own["capabilities"] == {"drop": ["ALL"]}, name
+            assert own["readOnlyRootFilesystem"] is True, name
+            assert container["resources"]["requests"] and container["resources"]["limits"]["memory"], name
+            for entry in container.get("env", ()):
+                if any(word in entry["name"] for word in ("PASSWORD", "SECRET", "KEY")):
+                    assert "secretKeyRef" in entry["valueFrom"], f"{name}: {entry['name']} is no reference"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_images_have_one_tag_and_ours_is_that_of_the_project(render, overlay):
+    for name, pod in pods(render(overlay)):
+        for container in pod["containers"]:
+            image, _, tag = container["image"].rpartition(":")
+            assert image and tag not in ("", "latest"), f"{name}: {container['image']}"
+            assert tag == TAG or not image.startswith("ofa-"), f"{name}: {container['image']}"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_what_objects_name_is_there(render, overlay):
+    objects = render(overlay)
+    known = {(found["kind"], found["metadata"]["name"]) for found in objects}
+    assert {found["metadata"].get("namespace", "ofa") for found in objects} == {"ofa"}
+    for name, pod in pods(objects):
+        account = pod.get("serviceAccountName")
+        assert account is None or ("ServiceAccount", account) in known, name
+        for volume in pod.get("volumes", ()):
+            claim = volume.get("persistentVolumeClaim")
+            assert claim is None or ("PersistentVolumeClaim", claim["claimName"]) in known, name
+    assert not [found for found in objects if found["kind"] == "Secret"], "secrets are made by hand, docs/pipelines.md"
+
+
+def test_everything_is_denied_that_is_not_allowed(render):
+    policies = [found for found in render("production") if found["kind"] == "NetworkPolicy"]
+    (deny,) = (found["spec"] for found in policies if found["metadata"]["name"] == "default-deny")
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    labels = {
+        pod_label
+        for found in render("local")
+        if found["kind"] in ("Deployment", "StatefulSet")
+        for pod_label in found["spec"]["template"]["metadata"]["labels"].values()
+    }
+    assert {"postgres", "mlflow", "objects"} <= labels
+    for found in policies:
+        name = found["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name")
+        assert name is None or name in labels, f"{found['metadata']['name']} chooses no pod"
+
+
+def test_steps_may_make_trainjobs_and_nothing_more(render):
+    (role,) = (found for found in render("local") if found["kind"] == "Role")
+    writes = {
+        (resource, verb)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if verb not in ("get", "list", "watch")
+    }
+    assert writes == {("trainjobs", "create"), ("trainjobs", "delete")}
+    assert not [found for found in render("production") if found["kind"].startswith("ClusterRole")]
