@@ -88,6 +88,13 @@ def _release(params: str) -> None:
         _known(name, f"{params}: gate.tasks")
 
 
+def _cluster(params: str) -> None:
+    from components.cluster import ClusterSection
+    from components.params import section
+
+    section(params, "cluster", ClusterSection)
+
+
 def _known(task: str, where: str) -> str:
     """The name of a task, if there is one of this name."""
     from ofa import tasks
@@ -106,5 +113,6 @@ _CHECKS = {
     "finetune": _finetuning,
     "evaluate": _evaluation,
     "gate": _release,
+    "cluster": _cluster,
 }
 """What reads a section, with those that are read beside it."""

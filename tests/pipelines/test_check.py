@@ -58,6 +58,8 @@ WRONG = {
     "evaluate.search.vqa": ({"beem": 1}, "evaluate.search.vqa: unknown key 'beem', did you mean 'beam'?"),
     "gate.max_latency": (1, "gate: unknown key 'max_latency', did you mean 'max_latency_ms'?"),
     "gate.tasks.captoin": ({"floor": 1}, "gate.tasks: no task 'captoin', did you mean 'caption'?"),
+    "cluster.shardz": (1, "cluster: unknown key 'shardz', did you mean 'shards'?"),
+    "cluster.shards": (0, "cluster: shards is 0; it must be at least 1"),
     "gate.tasks.vqa.flor": (1, "gate.tasks.vqa: unknown key 'flor', did you mean 'floor'?"),
 }
 
