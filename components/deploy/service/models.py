@@ -16,7 +16,7 @@ from PIL import Image
 
 from components.deploy.bundle import BUNDLE, load_bundle
 from components.deploy.service.errors import NotFound, RequestError
-from components.deploy.service.operations import OPERATIONS, Operation
+from components.deploy.service.operations import OPERATIONS, PLAIN, Operation
 from components.lineage import checkpoint_hash
 from ofa import OFA
 from ofa.checkpoint.folder import CONFIG
@@ -136,7 +136,8 @@ def load_model(folder: str | Path, source: str, version: str | None = None, devi
     digest, _ = checkpoint_hash(folder)
     ofa = OFA.from_pretrained(folder, device)
     trained = saved_settings(folder)
-    skills = {o.name: Skill(o, ofa, ofa.task(o.task), None) for o in OPERATIONS if o.task in trained or not trained}
+    known = [o for o in OPERATIONS if o.task in trained] if trained else PLAIN
+    skills = {operation.name: Skill(operation, ofa, ofa.task(operation.task), None) for operation in known}
     if not skills:
         known = ", ".join(operation.task for operation in OPERATIONS)
         raise OFAError(f"{folder}: trained for {', '.join(trained)} alone, the service answers with {known}")

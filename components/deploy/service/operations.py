@@ -56,7 +56,7 @@ def _only_labels(settings: ImageClassifySettings, candidates: tuple[str, ...]) -
     return replace(settings, labels=candidates, labels_file=None)
 
 
-OPERATIONS = (
+PLAIN = (
     Operation("caption", "caption", "Describe a picture in a sentence.", "caption"),
     Operation(
         "answer",
@@ -80,6 +80,27 @@ OPERATIONS = (
     Operation("classify", "image_classify", "Name what a picture shows.", "label", limit=_only_labels),
     Operation("detect", "detection", "List the objects in a picture.", "objects"),
 )
+
+"""What any network may do, in its language."""
+
+_CHINESE = {"caption": "", "answer": "左边是什么？", "ground": "猫左边的苹果"}
+"""Operations that have a task of their own in Chinese, with an example."""
+
+OPERATIONS = (
+    *PLAIN,
+    *(
+        replace(
+            operation,
+            name=f"{operation.name}_zh",
+            task=f"{operation.task}_zh",
+            summary=f"{operation.summary.removesuffix('.')}, in Chinese.",
+            example=_CHINESE[operation.name],
+        )
+        for operation in PLAIN
+        if operation.name in _CHINESE
+    ),
+)
+"""In the order in which they are shown."""
 
 
 def find(name: str) -> Operation:

@@ -24,7 +24,7 @@ export function ask(operation, picture, question) {
   const form = new FormData();
   form.append("image", picture.blob, "picture");
   if (operation.text) form.append(operation.text, question);
-  return call(`api/${operation.name}`, { method: "POST", body: form });
+  return call(`api/${operation.route}`, { method: "POST", body: form });
 }
 
 async function call(path, options = {}) {

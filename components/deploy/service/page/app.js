@@ -11,7 +11,7 @@ const POLL = 1500;
 const REFRESH = 30000;
 
 const $ = (id) => document.getElementById(id);
-const state = { model: null, operation: null, picture: null, sample: null, drafts: {}, running: false };
+const state = { model: null, operations: [], operation: null, picture: null, sample: null, drafts: {}, running: false };
 
 // --- the model -------------------------------------------------------------------------------------------------
 
@@ -35,10 +35,23 @@ async function watchModel() {
 
 function renderModel() {
   $("model-name").textContent = `${text("version").toLowerCase()} ${shortVersion(state.model.version)}`;
-  const operations = state.model.operations;
+  state.operations = operationsOf(state.model);
+  const { operations } = state;
   const chosen = operations.find((operation) => operation.name === state.operation?.name) ?? operations[0];
   $("tabs").replaceChildren(...operations.map((operation) => makeTab(operation)));
   choose(chosen);
+}
+
+/** What the model does, in the page's language where it knows it: each name once, `route` is its place in the API. */
+function operationsOf(model) {
+  const all = model.operations.map((operation) => ({
+    ...operation, name: operation.name.replace(/_zh$/, ""), route: operation.name,
+  }));
+  const wanted = language() === "zh" ? "chinese" : "english";
+  return [...new Set(all.map((operation) => operation.name))].map((name) => {
+    const same = all.filter((operation) => operation.name === name);
+    return same.find((operation) => operation.language === wanted) ?? same[0];
+  });
 }
 
 function renderCard() {
@@ -53,13 +66,18 @@ function renderCard() {
   const scored = model.operations.filter((operation) => operation.metric);
   const number = (value) => value.toFixed(3);
   const rows = scored.map((operation) => make(
-    "tr", "", make("th", "", operationTexts(operation).tab), make("td", "", operation.metric),
+    "tr", "", make("th", "", cardName(operation)), make("td", "", operation.metric),
     make("td", "figure", number(operation.score)), make("td", "figure faint", operation.interval.map(number).join(" – ")),
   ));
   const head = make("tr", "", ...["task", "measure", "score", "interval"].map((name) => make("th", "", text(name))));
   $("card-scores").replaceChildren(...(rows.length ? [head, ...rows] : [make("caption", "faint", text("noScores"))]));
   const link = (address, name) => Object.assign(make("a", "", text(name)), { href: address });
   $("card-links").replaceChildren(...(model.report ? [link(model.report, "report")] : []), link("docs", "documentation"));
+}
+
+function cardName(operation) {
+  const { tab } = operationTexts(operation);
+  return operation.name.endsWith("_zh") ? `${tab} (${text("name", "zh")})` : tab;
 }
 
 async function askForKey() {
@@ -81,7 +99,7 @@ function makeTab(operation) {
   tab.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const { operations } = state.model;
+    const { operations } = state;
     const next = operations[(operations.indexOf(operation) + step + operations.length) % operations.length];
     choose(next);
     $(`tab-${next.name}`).focus();
@@ -90,7 +108,7 @@ function makeTab(operation) {
 }
 
 function choose(operation, focus = false) {
-  if (state.operation) state.drafts[state.operation.name] = $("text").value;
+  if (state.operation) state.drafts[state.operation.route] = $("text").value;
   state.operation = operation;
   for (const tab of $("tabs").children) {
     const chosen = tab.id === `tab-${operation.name}`;
@@ -105,7 +123,7 @@ function choose(operation, focus = false) {
   $("text").hidden = !operation.text;
   $("text").placeholder = words.hint ?? "";
   $("text").setAttribute("aria-label", words.about);
-  $("text").value = state.drafts[operation.name] ?? "";
+  $("text").value = state.drafts[operation.route] ?? "";
   $("text").maxLength = state.model.limits.text_characters;
   renderIdeas();
   if (focus && operation.text && matchMedia("(hover: hover)").matches) $("text").focus();
@@ -240,7 +258,7 @@ function handleKey(event) {
     event.preventDefault();
     $("text").focus();
   }
-  const operation = state.model?.operations[Number(event.key) - 1];
+  const operation = state.operations[Number(event.key) - 1];
   if (operation) choose(operation);
   if (event.key === "Enter" && event.target === document.body) run();
 }

@@ -129,7 +129,7 @@ export function text(name, of = current) {
 
 /** The words for an operation; one that this page has no words for is shown by its name. */
 export function operationTexts(operation) {
-  return text(operation.name) ?? { tab: operation.name, about: operation.summary, go: operation.name };
+  return text(operation.name.replace(/_zh$/, "")) ?? { tab: operation.name, about: operation.summary, go: operation.name };
 }
 
 /** Put the current language into the elements that ask for it. */
