@@ -70,4 +70,4 @@ lock: $(UV) ## resolve the requirements again
 	done
 
 clean: ## remove what the pipeline made (not the environment)
-	rm -rf data models reports metrics plots mlruns mlartifacts mlflow.db
+	rm -rf data models runs evaluations reports metrics dvc_plots mlruns mlartifacts mlflow.db
