@@ -104,7 +104,7 @@ def build_tables(
     tables.metadata.update(statistics["data"])
 
 
-@dsl.component(base_image=images.PREPROCESS, install_kfp_package=False)
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False)  # it runs a network
 def code_images(
     tables: dsl.Input[dsl.Dataset],
     vqgan: dsl.Input[dsl.Model],

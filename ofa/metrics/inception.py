@@ -33,7 +33,10 @@ class Inception:
     """
 
     def __init__(self, path: str | Path, device: torch.device | str = "cpu"):
-        from torchvision.models import inception_v3
+        try:
+            from torchvision.models import inception_v3
+        except ImportError:
+            raise OFAError("FID and IS need the package torchvision, which is not installed here") from None
 
         from ofa.checkpoint.unpickle import read
 

