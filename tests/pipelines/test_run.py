@@ -1,6 +1,7 @@
 """Pipelines at their smallest setting run here from data to champion; a step that fails stops them, and it is told."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def start(root):
             patch.chdir(root)
             result = CliRunner().invoke(app, ["run", *map(str, arguments), "--profile", "smoke"])
         assert result.exit_code == code, result.output[-5000:]
-        return dict(line.split(": ", 1) for line in result.stdout.splitlines()[-6:] if ": " in line)
+        return dict(re.findall(r"^(decision|report|end|registry): (.*)$", result.stdout, re.MULTILINE))
 
     return command
 
