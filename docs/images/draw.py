@@ -19,12 +19,12 @@ PICTURES, COLUMNS, SIDE, GAP = 6, 3, 260, 14
 
 
 def main() -> None:
-    pictures = [row["image"] for row in list(open_table("data/tables", Caption, "test"))[:PICTURES]]
+    pictures = [row["image"] for row in list(open_table("data/tables", Caption(), "test"))[:PICTURES]]
     captioner, pointer, answerer = (OFA.from_pretrained(f"models/{name}") for name in ("caption", "refcoco", "vqa"))
     tiles = []
     for stored in pictures:
         picture = open_image(stored)
-        text, question = _first(Refcoco, "text", stored), _first(Vqa, "question", stored)
+        text, question = _first(Refcoco(), "text", stored), _first(Vqa(), "question", stored)
         box = pointer.ground(picture, text)[0]
         said = [captioner.caption(picture)[0]]
         if question:

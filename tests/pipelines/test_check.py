@@ -92,7 +92,16 @@ def test_every_section_is_looked_at():
     assert {key.split(".")[0] for key in WRONG} >= set(SECTIONS) - {"serve"}
 
 
-@pytest.mark.parametrize("profile", ["", "smoke"])
+def test_what_other_settings_left_for_the_gate_is_named(tmp_path, params, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evaluations/test/caption").mkdir(parents=True)
+    assert run(tmp_path / "params.yaml", params).exit_code == 0
+    (tmp_path / "evaluations/test/caption_zh").mkdir()
+    result = run(tmp_path / "params.yaml", params)
+    assert result.exit_code == 1 and "evaluations/test/caption_zh: evaluated by other settings" in result.stderr
+
+
+@pytest.mark.parametrize("profile", ["", "smoke", "full"])
 def test_the_settings_of_the_project_are_right(tmp_path, root, params, monkeypatch, profile):
     monkeypatch.chdir(root)
     values = copy.deepcopy(params)

@@ -41,6 +41,19 @@ def test_scores_stand_beside_the_best_trivial_ones_with_the_decision_and_where_t
     assert all(where in shown for _, where in LOOK), "no line is broken"
 
 
+def test_tasks_in_chinese_come_after_the_same_in_english(finished):
+    for folder in (finished / "metrics", finished / "metrics" / "test_pairs"):
+        (folder / "vqa_zh.json").write_text((folder / "vqa.json").read_text())
+    shown = CliRunner().invoke(app, ["summary"]).output
+    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in shown.splitlines() if "│" in line]
+    assert rows == [
+        ["caption", "CIDEr", "0.510"],
+        ["refcoco", "Acc@0.5", "0.520"],
+        ["vqa", "accuracy", "0.530"],
+        ["vqa_zh", "accuracy", "0.530"],
+    ]
+
+
 def test_before_a_run_it_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = CliRunner().invoke(app, ["summary"])

@@ -1,6 +1,7 @@
 """The report: complete, safe, and without any outside file."""
 
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -91,6 +92,19 @@ def test_all_forms_say_the_same(tmp_path, evaluations):
     assert f"<strong>{score}</strong>" in page
     for metric, value in numbers["scores"].items():
         assert f"| {metric} | {value:.3f} |" in markdown
+
+
+def test_the_trainings_of_a_folder_come_in_the_order_of_their_ends(tmp_path, evaluations):
+    for end, name in enumerate(("stem", "pretrain", "caption", "refcoco")):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        history = tmp_path / "runs" / name / "history.csv"
+        history.write_text("step,loss\n10,2.5\n20,1.5\n")
+        os.utime(history, (1000 + end, 1000 + end))
+    (tmp_path / "runs" / "unfinished").mkdir()
+    report(str(evaluations), str(tmp_path / "report.html"), training=[str(tmp_path / "runs")])
+    page = (tmp_path / "report.html").read_text()
+    places = [page.index(f"{name} loss") for name in ("stem", "pretrain", "caption", "refcoco")]
+    assert places == sorted(places) and "unfinished" not in page
 
 
 def test_gate_curves_and_lineage_are_shown(tmp_path, evaluations):

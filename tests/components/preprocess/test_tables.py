@@ -1,6 +1,7 @@
 """Tables hold what the raw files hold, picture files byte for byte."""
 
 import base64
+import hashlib
 import json
 import pickle
 from itertools import pairwise
@@ -88,6 +89,15 @@ def test_what_pretraining_and_vqa_need_lies_beside_the_tables(built):
     negatives = Negatives.load(built / "negatives")
     captions = {row["caption"] for row in rows(built, "caption_train")}
     assert set(negatives.captions) == captions
+
+
+def test_the_hashes_of_what_training_reads_are_those_of_the_files(built):
+    parts = json.loads((built / "training.json").read_text())
+    hashes = {name: value for part in parts.values() for name, value in part.items()}
+    assert hashes == {name: hashlib.sha256((built / name).read_bytes()).hexdigest() for name in hashes}
+    trained = {path.name for split in ("train", "val") for path in built.glob(f"*_{split}.tsv")}
+    assert set(parts["tables"]) == trained and not any("test" in name for name in hashes)
+    assert "answers.json" in parts["lists"] and "negatives/all_captions.txt" in parts["negatives"]
 
 
 def test_statistics_agree_with_the_tables(built):
