@@ -1,5 +1,6 @@
 """Pipelines on this machine: every step a process, or a container of its image."""
 
+import builtins
 import copy
 import json
 import os
@@ -84,6 +85,16 @@ def _no_second_attempts(chosen: Pipeline) -> Iterator[None]:
         spec.CopyFrom(kept)
 
 
+@contextmanager
+def _print_kept() -> Iterator[None]:
+    """KFP prints the words of a step with a `print` that indents; of steps side by side it leaves that one behind."""
+    kept = builtins.print
+    try:
+        yield
+    finally:
+        builtins.print = kept
+
+
 def run(
     name: str,
     params: Mapping[str, Any],
@@ -120,7 +131,7 @@ def run(
     start = time.monotonic()
     local.init(RUNNERS[runner](), pipeline_root=str(root), workspace_root=tempfile.mkdtemp(), raise_on_error=True)
     failed = False
-    with _no_second_attempts(chosen), warnings.catch_warnings():
+    with _no_second_attempts(chosen), _print_kept(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Task '.*': settings", UserWarning)  # of clusters
         try:
             chosen.component(**values, registry=registry)
