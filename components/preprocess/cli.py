@@ -52,6 +52,25 @@ def fetch(
 
 
 @app.command()
+def version(
+    out: Annotated[str, typer.Option(help="File to write.")] = "reports/data_version.json", params: Params = PARAMS
+) -> None:
+    """Write down which version the data to fetch have now, without copying them. Settings: section fetch.
+
+    Example: `ofa data version`
+    """
+    import json
+
+    from components.preprocess.fetch import fetch, find_version
+    from ofa.data.files import atomic_write
+
+    found = find_version(**step_settings(fetch, "fetch", params))
+    with atomic_write(out) as file:
+        json.dump({"version": found}, file)
+    typer.echo(f"{out}: {found}")
+
+
+@app.command()
 def validate(
     tables: Annotated[list[str] | None, typer.Argument(help="TSV files to validate in place of raw data.")] = None,
     raw: Raw = "data/raw",

@@ -1,8 +1,11 @@
 """`ofa data`: each command explains itself with an example, reads its section of the settings and names mistakes."""
 
+import json
 import re
+import shutil
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from components.preprocess.cli import app
@@ -87,3 +90,20 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path, monkeypatch, content, arg
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_the_version_changes_with_a_picture_of_the_source(raw, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(raw, source)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"fetch": {"source": str(source)}}))
+
+    def version() -> str:
+        command = ["version", "--out", str(tmp_path / "version.json"), "--params", str(tmp_path / "params.yaml")]
+        assert CliRunner().invoke(app, command).exit_code == 0
+        return json.loads((tmp_path / "version.json").read_text())["version"]
+
+    before = version()
+    assert version() == before
+    picture = next((source / "images/train").glob("*.jpg"))
+    picture.write_bytes(picture.read_bytes() + b"\0")
+    assert version() != before
