@@ -17,6 +17,7 @@ PROJECT = ("ofa", "components")
 
 NEUTRAL = (
     "components.code",
+    "components.folders",
     "components.lineage",
     "components.tables",
     "ofa.checkpoint",
@@ -65,7 +66,7 @@ STEPS = {
         ("components.preprocess.tables",),
         without=("components.preprocess.checks", "components.preprocess.metadata", "components.preprocess.workers"),
     ),
-    "vqgan": Step(("components.train.vqgan",), without=(*_TRACKED, *_VALIDATION, "components.preprocess.folders")),
+    "vqgan": Step(("components.train.vqgan",), without=(*_TRACKED, *_VALIDATION, "components.folders")),
     "codes": Step(("components.preprocess.codes",), without=("ofa.generate", "ofa.tasks")),
     "stem": Step(("components.train.stem",), without=(*_TRACKED, *_VALIDATION)),
     "pretrain": Step(("components.train.pretrain",), without=(*_TRACKED, *_VALIDATION)),

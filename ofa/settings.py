@@ -40,6 +40,19 @@ def build(cls: type[T], values: Mapping[str, Any] | None, where: str) -> T:
         raise OFAError(f"{where}: {error}") from None
 
 
+def from_fields(cls: type[T], values: Mapping[str, Any], what: str) -> T:
+    """Make a dataclass that checks its values itself.
+
+    Raises:
+        OFAError: a key is not a field; the nearest one is named, and `what` the values configure.
+    """
+    known = [field.name for field in dataclasses.fields(cls)]
+    for key in values:
+        if key not in known:
+            raise OFAError(f"configuration of {what}: no field '{key}'{nearest(key, known)}")
+    return cls(**values)
+
+
 def load_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 

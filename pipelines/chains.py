@@ -54,14 +54,11 @@ def pretraining(
     train: PipelineChannel,
     stem: PipelineChannel,
     pretrain: PipelineChannel,
-    finetune: PipelineChannel,
     registry: PipelineChannel,
     machines: Machines,
 ) -> Pretrained:
     """The stem, then the network on all tasks."""
-    seeing = train_stem(
-        tables=tables, model=model, train=train, stem=stem, pretrain=pretrain, finetune=finetune, registry=registry
-    )
+    seeing = train_stem(tables=tables, model=model, train=train, stem=stem, pretrain=pretrain, registry=registry)
     place(seeing, TRAIN, machines)
     trained = pretrain_network(
         tables=tables,
@@ -69,7 +66,6 @@ def pretraining(
         model=model,
         train=train,
         pretrain=pretrain,
-        finetune=finetune,
         registry=registry,
     )
     place(trained, TRAIN, machines)

@@ -58,7 +58,7 @@ def finetune(
     machines = Machines(node_selector, tolerations)
     with closing("ofa-finetune", registry):
         built = data_tables(fetch, validate, tables, shards)
-        start = pretraining(built, model, train, stem, pretrain, finetune, registry, machines)
+        start = pretraining(built, model, train, stem, pretrain, registry, machines)
         with dsl.ParallelFor(tasks, name="tasks") as task:
             tuned = finetune_network(
                 name=task, tables=built, pretrained=start.network, train=train, finetune=finetune, registry=registry

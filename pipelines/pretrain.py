@@ -19,7 +19,6 @@ def pretrain(
     train: dict,
     stem: dict,
     pretrain: dict,
-    finetune: dict,
     evaluate: dict,
     tasks: list,
     shards: list,
@@ -37,7 +36,6 @@ def pretrain(
         train: What all trainings share.
         stem: Pretraining of the encoder on boxes and the texts that mean them.
         pretrain: Pretraining on all tasks together.
-        finetune: Finetuning: the network gets the words of its tables.
         evaluate: Evaluation.
         tasks: What the network is asked for afterwards, all at the same time.
         shards: Numbers of the pods that build tables side by side, from 0.
@@ -48,6 +46,6 @@ def pretrain(
     machines = Machines(node_selector, tolerations)
     with closing("ofa-pretrain", registry):
         built = data_tables(fetch, validate, tables, shards)
-        made = pretraining(built, model, train, stem, pretrain, finetune, registry, machines)
+        made = pretraining(built, model, train, stem, pretrain, registry, machines)
         with dsl.ParallelFor(tasks, name="tasks") as task:
             evaluation(task, made.network, built, evaluate, machines)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.record import PREDICTIONS, RECORD, Evaluation, find, load, load_json
+from components.folders import make_staging, replace_folder
 from components.lineage import checkpoint_hash
 from ofa import checkpoint
 from ofa.checkpoint import save_folder
@@ -79,8 +80,7 @@ def bundle(evaluations: str | Sequence[str], out: str, checkpoints: Sequence[str
     if target.exists() and not (target / BUNDLE).is_file():
         raise OFAError(f"{out}: exists and is no bundle; name another folder or remove it")
     found = {task: (folder, load(folder)) for task, folder in find(evaluations).items()}
-    staging = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = make_staging(target)
     places = {checkpoint_hash(path)[0]: Path(path) for path in checkpoints}
     members = {}
     for task, (folder, evaluation) in found.items():
@@ -101,8 +101,7 @@ def bundle(evaluations: str | Sequence[str], out: str, checkpoints: Sequence[str
     with atomic_write(staging / BUNDLE) as file:
         json.dump(dataclasses.asdict(content), file, indent=2)
         file.write("\n")
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(staging, target)
+    replace_folder(staging, target)
     return content
 
 

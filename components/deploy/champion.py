@@ -56,8 +56,8 @@ def fetch_champion(
                 str(evaluations / task),
                 search=load_bundle(release).tasks[task].search,
                 batch_size=batch_size,
-                limit=ours[task].rows
-                + ours[task].bad_rows,  # the challenger may have been asked for the first rows only
+                # The challenger may have been asked for the first rows only.
+                limit=ours[task].rows + ours[task].bad_rows,
                 max_bad_rows=ours[task].bad_rows,
                 params=None,
             )

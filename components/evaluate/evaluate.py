@@ -17,7 +17,7 @@ from components.code import code_hash
 from components.evaluate.baselines import baselines
 from components.evaluate.bootstrap import bootstrap
 from components.evaluate.measure import Measured, Row
-from components.evaluate.measures import measure_for
+from components.evaluate.measures import CaptionMeasure, measure_for
 from components.evaluate.paintings import Judges
 from components.evaluate.predict import Job, latency, predict
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Slice, Speed
@@ -152,6 +152,8 @@ def evaluate(
         skipped=measured.skipped,
     )
     _save(Path(out), result, rows, rejected, measured)
+    if isinstance(measure, CaptionMeasure):
+        write_coco_results(Path(out) / COCO_RESULTS, {row["uniq_id"]: row["prediction"] for row in rows})
     if metrics:
         _save_numbers(Path(metrics), result)
     return result
@@ -204,8 +206,6 @@ def _save(out: Path, result: Evaluation, rows: Sequence[Row], rejected: Sequence
             file.write(json.dumps(row | {"measures": values}, ensure_ascii=False) + "\n")
     with atomic_write(out / REJECTED) as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected)
-    if result.metric == "CIDEr":
-        write_coco_results(out / COCO_RESULTS, {row["uniq_id"]: row["prediction"] for row in rows})
     result.save(out)
 
 

@@ -20,7 +20,7 @@ from ofa.tasks.infilling import ImageInfilling, TextInfilling
 from ofa.tasks.refcoco import Refcoco
 from ofa.tasks.vision_language import VisionLanguage
 from ofa.tasks.vqa import Vqa
-from ofa.text.cleaning import spaced
+from ofa.text.cleaning import split_characters
 
 ENGLISH_METRICS = ("METEOR", "SPICE")
 """Caption metrics that know English words and sentences only."""
@@ -57,7 +57,7 @@ class CaptionMeasure(Measure):
 
     def slices(self, row: Row) -> dict[str, str]:
         unit = "characters" if self._chinese else "words"
-        words = statistics.fmean(len(spaced(reference).split()) for reference in row["references"])
+        words = statistics.fmean(len(split_characters(reference).split()) for reference in row["references"])
         length = f"1-8 {unit}" if words <= 8 else f"9-12 {unit}" if words <= 12 else f"13+ {unit}"
         objects = {"objects": str(row["objects"]) if row["objects"] < 5 else "5+"} if row.get("objects") else {}
         return {"reference length": length} | objects
@@ -93,7 +93,7 @@ class GroundingMeasure(Measure):
         low, high = grounding.SIZES[_class((x1 - x0) * (y1 - y0) / (width * height), grounding.SIZES)]
         return {
             "box size": f"{100 * low:g}-{100 * min(1.0, high):g} % of the picture",
-            "words in the expression": _class(len(spaced(row["text"]).split()), grounding.LENGTHS),
+            "words in the expression": _class(len(split_characters(row["text"]).split()), grounding.LENGTHS),
         }
 
 

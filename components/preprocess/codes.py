@@ -3,6 +3,7 @@
 import io
 import json
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from components.tables import table_files
 from ofa.checkpoint.folder import WEIGHTS
 from ofa.checkpoint.vqgan import FOLDER, load_vqgan, save_vqgan
 from ofa.data import TABLES, Table, TableWriter
-from ofa.data.batch import Sample
+from ofa.data.batch import NO_TOKENS, Sample
 from ofa.data.files import atomic_write, sha256_file
 from ofa.data.images import decode, encode_base64, measure, open_image
 from ofa.data.mixing import Source
@@ -34,7 +35,6 @@ SOURCES = {"image_gen": "caption", "image": "detection"}
 """The kind of table whose pictures each kind of table with codes is made of."""
 SPLITS = ("train", "val", "test", "test_pairs")
 JPEG_QUALITY = 95
-NOTHING = torch.empty(0, dtype=torch.long)
 
 
 def codes(
@@ -178,7 +178,7 @@ class _Rows(Sequence):
         return self.table.locate(self.numbers[index])
 
 
-class Coder:
+class Coder(ABC):
     """Makes samples whose picture is coded, and whose reference is the new row without its codes."""
 
     name = "codes"
@@ -192,17 +192,17 @@ class Coder:
         picture, new = self.new_row(row, picture)
         return Sample(
             id=row["uniq_id"],
-            source=NOTHING,
-            previous=NOTHING,
-            target=NOTHING,
+            source=NO_TOKENS,
+            previous=NO_TOKENS,
+            target=NO_TOKENS,
             image=to_tensor(picture),
             image_key=hash(stored),
             reference={"uniq_id": row["uniq_id"]} | new,
         )
 
+    @abstractmethod
     def new_row(self, row: Mapping[str, Any], picture: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
         """The picture as it is coded, and the columns of the new row but id and codes."""
-        raise NotImplementedError
 
     def coded(self, pixels: FloatTensor) -> FloatTensor:
         """The part of the pixels (B, 3, S, S) that is coded."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.preprocess.folders import check_place, replace_folder, staging_path
+from components.folders import check_place, replace_folder, staging_path
 from components.preprocess.layout import RawData
 from components.preprocess.manifest import BUILT_IN, NAME, Manifest, data_version, describe
 from components.preprocess.origins import origin

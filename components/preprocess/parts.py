@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from components.folders import check_place, make_staging, replace_folder
 from components.preprocess.assembly import SHARDS, Assembly
-from components.preprocess.folders import check_place, make_staging, replace_folder
 from components.preprocess.plan import make_plan
 from components.preprocess.shards import build
 from components.preprocess.workers import workers

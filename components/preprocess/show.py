@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL.Image import Image
 
-from components.preprocess.folders import check_place, make_staging, replace_folder
+from components.folders import check_place, make_staging, replace_folder
 from components.preprocess.records import parse_box, parse_boxes
 from components.preprocess.rows import table_kind
 from ofa.data import TABLES, RowError, Table

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from components.folders import check_place, make_staging, replace_folder
 from components.preprocess.assembly import SHARDS, Assembly, described_tables
-from components.preprocess.folders import check_place, make_staging, replace_folder
 from components.preprocess.parts import take_parts
 from components.preprocess.plan import Plan, language_of, make_plan
 from components.preprocess.quarantine import NAME as REJECTED_TABLE

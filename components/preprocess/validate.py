@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from components.folders import check_place, make_staging, replace_folder
 from components.preprocess.checks import Checks, Failure
-from components.preprocess.folders import check_place, make_staging, replace_folder
 from components.preprocess.metadata import PICTURE, Metadata
 from components.preprocess.quarantine import Quarantine
 from components.preprocess.rows import open_raw, raw_sources, table_sources

@@ -50,7 +50,6 @@ def train_stem(
     train: dict,
     stem: dict,
     pretrain: dict,
-    finetune: dict,
     registry: str,
 ):
     """Pretrain the encoder on boxes and the texts that mean them, in place of ImageNet weights.
@@ -64,7 +63,6 @@ def train_stem(
         train: The section `train`, which all trainings share.
         stem: The section `stem`.
         pretrain: The section `pretrain`: the network gets the words of its tables.
-        finetune: The section `finetune`: the same.
         registry: MLflow tracking address that the curves are logged to.
     """
     import os
@@ -73,7 +71,7 @@ def train_stem(
     from components.train.stem import stem as step
 
     os.environ["MLFLOW_TRACKING_URI"] = registry
-    params = save_sections(run.path, model=model, train=train, stem=stem, pretrain=pretrain, finetune=finetune)
+    params = save_sections(run.path, model=model, train=train, stem=stem, pretrain=pretrain)
     metrics.metadata.update(step(tables.path, network.path, f"{run.path}/stem", params).metrics)
 
 
@@ -86,7 +84,6 @@ def pretrain_network(
     model: dict,
     train: dict,
     pretrain: dict,
-    finetune: dict,
     registry: str,
 ):
     """Pretrain one network on the mixture of all pretraining tables.
@@ -99,7 +96,6 @@ def pretrain_network(
         model: The section `model` of params.yaml.
         train: The section `train`, which all trainings share.
         pretrain: The section `pretrain`.
-        finetune: The section `finetune`: the network gets the words of its tables as well.
         registry: MLflow tracking address that the curves are logged to.
     """
     import os
@@ -108,7 +104,7 @@ def pretrain_network(
     from components.train.pretrain import pretrain as step
 
     os.environ["MLFLOW_TRACKING_URI"] = registry
-    params = save_sections(run.path, model=model, train=train, pretrain=pretrain, finetune=finetune)
+    params = save_sections(run.path, model=model, train=train, pretrain=pretrain)
     step(tables.path, network.path, f"{run.path}/pretrain", stem.path, params)
 
 

@@ -24,7 +24,7 @@ def pretrain(
         work: folder for checkpoints and curves; a run that was interrupted there goes on.
         init: the network to start from, a folder of ours or a `.pt` file of the original; empty, or nothing there:
             random weights.
-        params: file with the sections `model`, `train`, `pretrain` and `finetune`.
+        params: file with the sections `model`, `train` and `pretrain`.
 
     Raises:
         OFAError: a table or a setting cannot be used.

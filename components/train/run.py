@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.code import STEPS
+from components.folders import make_staging, replace_folder
 from components.lineage import git_commit, table_hash
 from components.train.curves import plot_curves
 from components.train.tracking import tracking
@@ -109,14 +110,12 @@ def deliver(
     if not World.connect(next(net.parameters()).device.type).is_main:
         return
     out = Path(out)
-    staging = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = make_staging(out)
     save_folder(staging, net, dict(card))
     save_tasks(staging, tasks)
     if vqgan is not None:
         shutil.copytree(vqgan, staging / FOLDER)
-    shutil.rmtree(out, ignore_errors=True)
-    staging.rename(out)
+    replace_folder(staging, out)
 
 
 @contextmanager

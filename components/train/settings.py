@@ -28,8 +28,9 @@ class ModelSettings:
     seed: int = 0
     """Of the random weights."""
     restrict_output: bool = False
-    """Score only the vocabulary rows that the pretraining and finetuning tables use, which makes a step of a small
-    network several times faster. Every other id can be read but never written."""
+    """Score only the vocabulary rows that the tables of pretraining use, and those of captioning, grounding and
+    answering in their languages, which makes a step of a small network several times faster. Every other id can be
+    read but never written."""
     smooth_bins: float = 0.0
     """Start the coordinate bins as a smooth curve: the width, in bins, of the Gaussian that their random rows are
     filtered with. What is learned of a coordinate then holds for its neighbors from the start, which small data

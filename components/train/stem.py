@@ -20,7 +20,7 @@ def stem(
         tables: folder of tables, as `ofa data build` makes it.
         out: folder for the network.
         work: folder for checkpoints and curves; a run that was interrupted there goes on.
-        params: file with the sections `model`, `train`, `stem`, `pretrain` and `finetune`.
+        params: file with the sections `model`, `train`, `stem` and `pretrain`.
 
     Raises:
         OFAError: a table or a setting cannot be used.

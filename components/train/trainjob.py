@@ -170,7 +170,7 @@ def _follow(job: Job, client: Any, say: Callable[[str], None], pause: float, pat
             return
         if found.status == "Failed":
             log.finish()
-            raise JobFailed(f"TrainJob {job.name} failed: {_reason(job.name, client, warnings, log.last)}")
+            raise JobFailed(f"TrainJob {job.name} failed: {_reason(job.name, client, warnings, log.lines)}")
         # The job itself says "Created" as long as it is not done; its pods know more.
         if any(step.status in ("Running", "Succeeded") for step in found.steps):
             log.start()
@@ -188,8 +188,8 @@ class _Log:
     """Shows the log of the first node as it is written, over as many pods as it takes."""
 
     def __init__(self, name: str, client: Any, say: Callable[[str], None]):
-        self.last: list[str] = []
-        """The last lines."""
+        self.lines: list[str] = []
+        """All lines so far: after a broken connection the cluster sends them again from the first."""
         self._name, self._client, self._say = name, client, say
         self._thread: threading.Thread | None = None
 
@@ -205,13 +205,13 @@ class _Log:
         self._thread.join(seconds)
 
     def _read(self) -> None:
-        seen = len(self.last)
+        seen = len(self.lines)
         with suppress(RuntimeError, TimeoutError, ValueError):
             for number, line in enumerate(self._client.get_job_logs(self._name, follow=True)):
-                if number < seen and self.last[number] == line:
+                if number < seen and self.lines[number] == line:
                     continue  # the same pod, read again after the connection broke
                 self._say(line)
-                self.last = [*self.last, line]
+                self.lines.append(line)
 
 
 def _pods(name: str, client: Any) -> Sequence[Any]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from components.folders import make_staging, replace_folder
 from components.params import section
-from components.preprocess.folders import make_staging, replace_folder
 from components.tables import table_files
 from components.train.run import running
 from components.train.settings import VqganSection, train_config
@@ -50,12 +50,7 @@ def vqgan(
             **common,
         )
         if common["world"].is_main:
-            _deliver(net, Path(out))
+            staging = make_staging(Path(out))
+            save_vqgan(staging, net)
+            replace_folder(staging, Path(out))
     return result
-
-
-def _deliver(net: VQGAN, out: Path) -> None:
-    """Write the network as the folder `out`; it appears whole or not at all."""
-    staging = make_staging(out)
-    save_vqgan(staging, net)
-    replace_folder(staging, out)

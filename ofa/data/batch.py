@@ -16,6 +16,9 @@ from ofa.errors import OFAError
 
 PAD = 1
 
+NO_TOKENS = torch.empty(0, dtype=torch.long)
+"""Previous tokens and target where the decoder takes no part."""
+
 HALF = (MEAN, STD)
 """Channel means and deviations of all tasks but ImageNet classification: pixels go to -1..1."""
 IMAGENET = (IMAGENET_MEAN, IMAGENET_STD)

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
-from ofa.text.cleaning import spaced
+from ofa.text.cleaning import split_characters
 
 METRICS = ("CIDEr", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR", "ROUGE_L", "SPICE", "exact_match")
 """Every score that `score` knows. `exact_match` is the share of captions that equal one of their references after
@@ -169,7 +169,7 @@ def _tokenize(captions: Sequence[str]) -> Iterator[str]:
     jar = _package("tokenizer") / STANFORD_CORENLP_3_4_1_JAR
     command = [_java(), "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
     # One caption a line: whatever the tokenizer would take for a line break must become a space first.
-    text = "".join(" ".join(spaced(caption).splitlines()) + "\n" for caption in captions)
+    text = "".join(" ".join(split_characters(caption).splitlines()) + "\n" for caption in captions)
     done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
     lines = done.stdout.decode().split("\n")[:-1]
     if done.returncode != 0 or len(lines) != len(captions):

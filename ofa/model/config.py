@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofa.errors import OFAError, nearest
+from ofa.settings import from_fields
 
 PRESETS: dict[str, dict[str, Any]] = {
     "nano": dict(
@@ -198,11 +199,7 @@ class OFAConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "OFAConfig":
         """The inverse of `to_dict`. A key that is not a field is an error that names the nearest field."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise OFAError(f"configuration of the network: no field '{key}'{nearest(key, known)}")
-        return cls(**values)
+        return from_fields(cls, values, "the network")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values that JSON and YAML can hold."""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import FloatTensor, LongTensor, nn
 
 from ofa.errors import OFAError, nearest
+from ofa.settings import from_fields
 
 MAX_CODES = 8192
 """Image codes in the vocabulary of OFA."""
@@ -91,11 +92,7 @@ class VQGANConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "VQGANConfig":
         """The inverse of `to_dict`. A key that is not a field is an error that names the nearest field."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise OFAError(f"configuration of the VQ-GAN: no field '{key}'{nearest(key, known)}")
-        return cls(**values)
+        return from_fields(cls, values, "the VQ-GAN")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""

@@ -127,8 +127,12 @@ class Task(ABC):
         self._memory: dict[tuple[str, int | None], LongTensor] = {}
 
     def check_vocabulary(self, rows: int) -> None:
-        """Raise OFAError if a network whose token matrix has so many rows cannot read the task's tokens."""
-        if self.tokenizer.size > rows:
+        """Raise OFAError if a network whose token matrix has so many rows was made for another vocabulary.
+
+        A number of rows that is no vocabulary's is taken for one that grew.
+        """
+        known = Tokenizer.of_size(rows)
+        if self.tokenizer.size > rows or known not in (None, self.tokenizer):
             raise OFAError(
                 f"task '{self.name}' has the {self.tokenizer.name} vocabulary of {self.tokenizer.size} rows, and the "
                 f"network has {rows}: set the task's language, or its vocabulary, to the network's"

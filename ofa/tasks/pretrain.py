@@ -92,11 +92,10 @@ def answering_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[st
 
 def known_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Task]:
     """All tasks that a network can be asked for after pretraining on tables of these kinds, by name."""
-    learned = [task for kind, task in make_tasks(kinds, settings).items() if not kind.endswith("_zh")]
-    for task in learned:
-        if isinstance(task, VisionLanguage):  # its folder of negatives goes with the tables, not with the network
-            task.settings = replace(task.settings, negatives=None)
-    return answering_tasks(kinds, settings) | {task.name: task for task in learned}
+    # The folder of negatives goes with the tables, not with the network.
+    kept = replace(settings, vision_language=replace(settings.vision_language, negatives=None))
+    learned = make_tasks([kind for kind in kinds if not kind.endswith("_zh")], kept)
+    return answering_tasks(kinds, settings) | {task.name: task for task in learned.values()}
 
 
 def sources(tables: Mapping[str, Sequence], settings: PretrainSettings = PretrainSettings()) -> list[Source]:

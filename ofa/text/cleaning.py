@@ -37,7 +37,7 @@ def strip_punctuation(text: str) -> str:
     return text.translate(_NO_PUNCTUATION)
 
 
-def spaced(text: str) -> str:
+def split_characters(text: str) -> str:
     """The text with spaces around each Chinese character: scores that count words count those then."""
     return _IN_CJK.sub(r" \1 ", text)
 

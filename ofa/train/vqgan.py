@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from PIL import ImageOps
 from torch import FloatTensor, nn
 
-from ofa.data.batch import Batch, Sample
+from ofa.data.batch import NO_TOKENS, Batch, Sample
 from ofa.data.images import open_image
 from ofa.data.mixing import Source, Stream
 from ofa.data.ordered import Ordered
@@ -40,7 +40,6 @@ from ofa.train.losses import Objective, TokenLoss
 
 Table = Sequence[Mapping[str, Any]]
 
-NOTHING = torch.empty(0, dtype=torch.long)
 PLACED_ON = 2048
 """Pictures whose latents the codes are placed on."""
 NOISE = 0.05
@@ -138,7 +137,7 @@ class Squares:
         if train and rng.random() < 0.5:
             picture = ImageOps.mirror(picture)
         return Sample(
-            id=row.get("uniq_id", ""), source=NOTHING, previous=NOTHING, target=NOTHING, image=to_tensor(picture)
+            id=row.get("uniq_id", ""), source=NO_TOKENS, previous=NO_TOKENS, target=NO_TOKENS, image=to_tensor(picture)
         )
 
 

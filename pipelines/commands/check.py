@@ -60,13 +60,14 @@ def _finetuning(params: str) -> None:
     from ofa.errors import OFAError
     from ofa.settings import build
 
-    for name in load_params(params)["finetune"] or {}:
+    sections = load_params(params)["finetune"] or {}
+    for name in sections:
         own = finetune_section(params, name)
         task = _known(own.task or name, f"{params}: finetune.{name}")
         train_config(params, own, f"finetune.{name}", rows=1)
         build(tasks.get(task).Settings, own.settings, f"{params}: finetune.{name}.settings")
     for folder in sorted(EVALUATIONS.glob("*/")):
-        if folder.name not in load_params(params)["finetune"]:
+        if folder.name not in sections:
             raise OFAError(f"{folder}: evaluated by other settings, no section finetune.{folder.name} now; remove it")
 
 

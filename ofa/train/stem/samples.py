@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ofa.data.batch import Sample
+from ofa.data.batch import NO_TOKENS, Sample
 from ofa.data.geometry import flip, stretch
 from ofa.data.images import open_image
 from ofa.data.transforms import to_tensor
@@ -17,9 +17,6 @@ from ofa.tasks.base import Language
 from ofa.tasks.detection import PROMPTS, Detection, DetectionSettings, parse_objects
 from ofa.tasks.refcoco import Refcoco, RefcocoSettings
 from ofa.train.stem.cells import BACKGROUND, STRIDE, UNKNOWN, Cells, assign
-
-NOTHING = torch.empty(0, dtype=torch.long)
-"""The decoder takes no part."""
 
 
 class ObjectCells:
@@ -47,8 +44,8 @@ class ObjectCells:
         return Sample(
             id=row["uniq_id"],
             source=self.source,
-            previous=NOTHING,
-            target=NOTHING,
+            previous=NO_TOKENS,
+            target=NO_TOKENS,
             image=to_tensor(picture),
             reference=Cells(kind=kind, meant=np.full_like(kind, UNKNOWN), box=box),
         )
@@ -68,7 +65,7 @@ class RegionCells:
         box = torch.tensor([corners]) / torch.tensor([picture_width, picture_height] * 2)
         meant, box = assign(box, torch.tensor([1]), height // STRIDE, width // STRIDE)
         cells = Cells(kind=np.full_like(meant, UNKNOWN), meant=meant, box=box)
-        return replace(sample, previous=NOTHING, target=NOTHING, reference=cells)
+        return replace(sample, previous=NO_TOKENS, target=NO_TOKENS, reference=cells)
 
 
 def object_kinds(table: Sequence[Mapping[str, Any]]) -> list[str]:

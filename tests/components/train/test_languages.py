@@ -1,5 +1,8 @@
 """One network in two languages: from tables in both to answers in each."""
 
+import json
+from pathlib import Path
+
 import yaml
 from PIL import Image
 
@@ -11,7 +14,6 @@ from components.train.pretrain import pretrain
 from components.train.stem import stem
 from ofa import OFA
 from ofa.tasks.store import saved_settings
-from ofa.text.cleaning import CJK
 
 SCENES = {"train": 16, "val": 4, "test": 4, "test_pairs": 0, "kinds": 4, "unseen_pairs": 0, "sizes": [[64, 64]]}
 BOXES = {"patch_image_size": 64, "num_bins": 16, "max_image_size": 64}
@@ -59,12 +61,6 @@ def test_one_network_learns_and_answers_in_both(tmp_path, monkeypatch):
     picture = Image.new("RGB", (80, 60), "red")
     assert OFA.from_pretrained("models/caption_zh").task("caption").settings.language == "chinese"
     (answer,) = OFA.from_pretrained("models/vqa_zh").answer(picture, "图中有几只猫？")
-    assert answer.isdigit() or all(character in _chinese() for character in answer)
+    assert answer in json.loads(Path("data/tables/answers_zh.json").read_text())
     (box,) = OFA.from_pretrained("models/refcoco").ground(picture, "the cat")
     assert 0 <= box.x0 <= box.x1 <= 80
-
-
-def _chinese() -> set[str]:
-    import re
-
-    return {chr(number) for number in range(0x3000, 0xA000) if re.match(f"[{CJK}]", chr(number))}
