@@ -48,7 +48,7 @@ def summary(
         if finding["passed"] is not True:
             console.print(f"  not met: {finding['task']} {finding['rule']}: {finding['why']}", markup=False)
     console.print(_released(_read(promotion)), markup=False)
-    console.print("\n[bold]Where to look[/]")
+    console.print("\n[bold]Where to look[/], after `source .venv/bin/activate`")
     for what, where in LOOK:
         console.print(f"  {what:34} {where}", markup=False)
 
