@@ -3,6 +3,7 @@
 import builtins
 import copy
 import json
+import logging
 import os
 import tempfile
 import time
@@ -86,13 +87,17 @@ def _no_second_attempts(chosen: Pipeline) -> Iterator[None]:
 
 
 @contextmanager
-def _print_kept() -> Iterator[None]:
-    """KFP prints the words of a step with a `print` that indents; of steps side by side it leaves that one behind."""
-    kept = builtins.print
+def undisturbed() -> Iterator[None]:
+    """After the block, `print` and the root logger are as they were before: KFP changes both while a step runs, and of
+    steps side by side it leaves the changed ones behind."""
+    kept, logger = builtins.print, logging.getLogger()
+    level, handlers = logger.level, logger.handlers[:]
     try:
         yield
     finally:
         builtins.print = kept
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 def run(
@@ -131,7 +136,7 @@ def run(
     start = time.monotonic()
     local.init(RUNNERS[runner](), pipeline_root=str(root), workspace_root=tempfile.mkdtemp(), raise_on_error=True)
     failed = False
-    with _no_second_attempts(chosen), _print_kept(), warnings.catch_warnings():
+    with _no_second_attempts(chosen), undisturbed(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Task '.*': settings", UserWarning)  # of clusters
         try:
             chosen.component(**values, registry=registry)

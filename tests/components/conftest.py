@@ -6,6 +6,7 @@ import random
 
 import pytest
 import torch
+from kfp import local
 from PIL import Image, ImageDraw
 
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Speed
@@ -16,6 +17,7 @@ from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import create
 from ofa.tasks.store import save_tasks
 from ofa.text import Tokenizer
+from pipelines.run import undisturbed
 
 SETTINGS = {"patch_image_size": 64}
 WORDS = "a the red green blue square circle is on of yes no 1 2 left right"
@@ -132,3 +134,14 @@ def write_evaluation():
         return str(folder)
 
     return write
+
+
+@pytest.fixture
+def kfp_here(tmp_path, monkeypatch, root):
+    """KFP runs pipelines as processes with the project where the components look for it; a folder that gets what
+    they make."""
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    folder = tmp_path / "outputs"
+    with undisturbed():
+        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder), raise_on_error=True)
+        yield folder

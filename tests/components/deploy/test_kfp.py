@@ -1,7 +1,6 @@
 """The release as a pipeline: evaluate, decide, bundle and promote, run by KFP in this process."""
 
-import pytest
-from kfp import dsl, local
+from kfp import dsl
 
 from components.deploy.kfp import bundle_release, gate_release, promote_release
 from components.deploy.registry import Registry
@@ -16,14 +15,7 @@ def copy_network(path: str, network: dsl.Output[dsl.Model]):
     shutil.copytree(path, network.path)
 
 
-@pytest.fixture
-def runner(tmp_path, monkeypatch, root):
-    """KFP's runner, with the project where the components look for it."""
-    monkeypatch.setenv("PYTHONPATH", str(root))
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "outputs"))
-
-
-def test_the_steps_run_as_components(tmp_path, runner, network, write_table, uri, root):
+def test_the_steps_run_as_components(tmp_path, kfp_here, network, write_table, uri):
     tables = tmp_path / "tables"
     tables.mkdir()
     for split in ("train", "test"):

@@ -2,13 +2,12 @@
 
 import json
 
-from kfp import dsl, local
+from kfp import dsl
 
 from components.preprocess.kfp import build_shards, build_tables, describe_tables, fetch_data, validate_data
 
 
-def test_the_data_steps_run_as_a_pipeline(root, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(root))
+def test_the_data_steps_run_as_a_pipeline(kfp_here):
     settings = {"captions_per_image": 2, "processes": 1}
 
     @dsl.pipeline
@@ -21,14 +20,13 @@ def test_the_data_steps_run_as_a_pipeline(root, tmp_path, monkeypatch):
         built = build_tables(parts=dsl.Collected(part.outputs["part"]), **inputs)
         describe_tables(tables=built.outputs["tables"], examples=1)
 
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path), raise_on_error=True)
     data()
-    (statistics,) = tmp_path.rglob("statistics.json")
+    (statistics,) = kfp_here.rglob("statistics.json")
     found = json.loads(statistics.read_text())
     assert found["tables"]["caption_train"]["statistics"]["rows"] == 12
     assert found["data"]["source"] == "scenes"
-    parts = [json.loads(path.read_text()) for path in tmp_path.rglob("part.json")]
+    parts = [json.loads(path.read_text()) for path in kfp_here.rglob("part.json")]
     assert sorted(part["number"] for part in parts) == [0, 1]
     assert sum(part["rows"] for part in parts) == sum(table["statistics"]["rows"] for table in found["tables"].values())
-    pages = {path.parent.name: path.read_text() for path in tmp_path.rglob("*.html") if "data_docs" not in path.parts}
+    pages = {path.parent.name: path.read_text() for path in kfp_here.rglob("*.html") if "data_docs" not in path.parts}
     assert "caption_train" in pages["describe-tables"] and "validate-data" in pages
