@@ -5,6 +5,7 @@ bounded whatever the number of rows: filling, looking at pictures and every expe
 """
 
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,12 +102,18 @@ class Metadata:
 
     def fill(self) -> None:
         """Read every row of every source into its record, and note the pictures that they show."""
-        with bar(None, "Reading rows", "row") as progress:
+        rows, start = 0, time.monotonic()
+        with bar(len(self.sources), "Reading rows", "table") as progress:
             for source in self.sources.values():
-                progress.set_postfix_str(source.name, refresh=False)
-                self._fill(source, progress.update)
+                for read in self._fill(source):
+                    rows += read
+                    rate = rows / (time.monotonic() - start)
+                    progress.set_postfix_str(f"{source.name}, {rows:,} rows, {rate:,.0f} rows/s", refresh=False)
+                    progress.update(0)
+                progress.update()
 
-    def _fill(self, source: Source, advance: Callable[[int], object]) -> None:
+    def _fill(self, source: Source) -> Iterator[int]:
+        """The numbers of rows read at a time."""
         names = [*_COMMON, *COLUMNS[source.kind]]
         insert = f"INSERT INTO {source.kind} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
         note = f"INSERT OR IGNORE INTO {PICTURE} (source, row, uniq_id) VALUES (?, ?, ?)"
@@ -117,7 +124,7 @@ class Metadata:
                 self.database.executemany(insert, (_record(source, item) for item in chunk))
                 shown = ((source.name, item.row, item.picture) for item in chunk if item.picture is not None)
                 self.database.executemany(note, shown)
-            advance(len(chunk))
+            yield len(chunk)
 
     def look(self, rate: float) -> None:
         """Read the header of every picture, and decode the share `rate` of them, always the same ones.
