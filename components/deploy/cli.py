@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Option(help="Name of the registered model.")]
 
 @app.command()
 def gate(
-    evaluations: Evaluations = "evaluations",
+    evaluations: Evaluations = "evaluations/test",
     out: Annotated[str, typer.Option(help="The decision as JSON; Markdown goes beside it.")] = "reports/gate.json",
     params: Annotated[str, typer.Option(help="File with the policy in its section `gate`.")] = "params.yaml",
     champion: Annotated[str, typer.Option(help="Folder of the champion's evaluations, instead of a registry.")] = "",
@@ -34,7 +34,7 @@ def gate(
 
     Exit code 0: promote. 1: reject. 2: could not decide.
 
-    Example: `ofa gate --evaluations evaluations --out reports/gate.json`
+    Example: `ofa gate --evaluations evaluations/test --out reports/gate.json`
     """
     from components.deploy.gate import gate
 
@@ -49,7 +49,7 @@ def gate(
 
 @app.command()
 def bundle(
-    evaluations: Evaluations = "evaluations",
+    evaluations: Evaluations = "evaluations/test",
     out: Annotated[str, typer.Option(help="Folder to make.")] = "models/release",
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="Where a checkpoint is now, if not where it was evaluated; repeatable.")
@@ -57,7 +57,7 @@ def bundle(
 ) -> None:
     """Collect the evaluated checkpoints and their evaluations in one folder: the release.
 
-    Example: `ofa bundle --evaluations evaluations --out models/release`
+    Example: `ofa bundle --evaluations evaluations/test --out models/release`
     """
     from components.deploy.bundle import bundle
 

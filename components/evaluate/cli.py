@@ -36,7 +36,7 @@ def run(
     tables: Annotated[str, typer.Option(help="Folder of tables, as `ofa data build` makes it.")] = "data/tables",
     split: Annotated[str, typer.Option(help="Split to evaluate.")] = "test",
     name: Annotated[str, typer.Option(help="Tables NAME_SPLIT.tsv, e.g. refcocog; by default the task's.")] = "",
-    out: Annotated[str, typer.Option(help="Folder of the evaluation; by default evaluations/TASK.")] = "",
+    out: Annotated[str, typer.Option(help="Folder of the evaluation; by default evaluations/SPLIT/TASK.")] = "",
     metrics: Annotated[str, typer.Option(help="File for the bare numbers, as `dvc metrics` reads them.")] = "",
     train_table: Annotated[list[str] | None, typer.Option(help="With --table: what baselines learn from.")] = None,
     objects: Annotated[str, typer.Option(help="COCO instances or detection table, for a baseline.")] = "",
@@ -82,7 +82,7 @@ def run(
             task,
             checkpoint or f"models/{tasks.get(task).name}",
             table,
-            out or f"evaluations/{tasks.get(task).name}",
+            out or f"evaluations/{split}/{tasks.get(task).name}",
             train_table=train_table,
             objects=objects or None,
             metrics=metrics or None,
@@ -135,7 +135,7 @@ def compare_two(
 
 @app.command()
 def report(
-    evaluations: Annotated[str, typer.Argument(help="Folder with an evaluation folder a task.")] = "evaluations",
+    evaluations: Annotated[str, typer.Argument(help="Folder with an evaluation folder a task.")] = "evaluations/test",
     out: Annotated[str, typer.Option(help="The page; .md and .json are written beside it.")] = "reports/report.html",
     gate: Annotated[str, typer.Option(help="gate.json, to show what was decided.")] = "",
     training: Annotated[
@@ -145,7 +145,7 @@ def report(
 ) -> None:
     """Write a report: a page that opens anywhere, Markdown for pull requests, JSON for machines.
 
-    Example: `ofa evaluate report evaluations --out reports/report.html --training runs`
+    Example: `ofa evaluate report evaluations/test --out reports/report.html --training runs`
     """
     from components.evaluate.report import report
 

@@ -72,7 +72,7 @@ def evaluate_stage(
         checkpoint: the network; empty: models/TASK.
         tables: folder of tables, as `ofa data build` makes it.
         split: which split to evaluate.
-        out: folder of the evaluation; empty: evaluations/TASK.
+        out: folder of the evaluation; empty: evaluations/SPLIT/TASK.
         metrics: file for the bare numbers; empty for none.
         objects: COCO instances file or detection table for the baseline of a random object; empty: the table
             detection_SPLIT.tsv if it is there.
@@ -98,7 +98,7 @@ def evaluate_stage(
         task,
         checkpoint,
         [str(path) for path in table_files(tables, names, split)],
-        out or f"evaluations/{instance.name}",
+        out or f"evaluations/{split}/{instance.name}",
         settings=settings,
         search=search,
         train_table=_existing(tables, names, "train"),

@@ -37,7 +37,7 @@ def test_the_documented_task_is_trained_and_scored(workplace, root, monkeypatch)
     assert "models/light: 30 steps, accuracy " in printed[0]
     assert "8 rows, 0 unreadable" in printed[1]
     assert "light.jsonl: 8 predictions" in printed[2]
-    evaluation = json.loads((workplace / "evaluations" / "light" / "evaluation.json").read_text())
+    evaluation = json.loads((workplace / "evaluations" / "val" / "light" / "evaluation.json").read_text())
     assert evaluation["metric"] == "accuracy" and evaluation["lineage"]["settings"]["patch_image_size"] == 64
 
 
