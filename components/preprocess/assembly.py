@@ -14,9 +14,11 @@ from components.preprocess.statistics import Statistics
 from components.preprocess.workers import Map
 from ofa.data.files import atomic_write, ensure_space
 from ofa.data.sources.records import SourceRow
+from ofa.errors import OFAError
 from ofa.progress import bar
 
 SHARDS = "shards"
+_SMALLEST_SIDE = 64
 _COPY = 16 << 20
 
 
@@ -36,6 +38,8 @@ class Assembly:
     """Its tables: `Built.to_dict` by name."""
     rows_per_shard: int
     """Rows that one process builds at a time."""
+    max_image_side: int = 0
+    """See `tables`."""
 
     def assemble(self, table: RawTable, rows: Sequence[SourceRow], work: Map) -> Built:
         """Make the file of a table, unless it is there, or was the same in the earlier build."""
@@ -61,7 +65,8 @@ class Assembly:
                 if "image_path" in row:
                     row["image_path"] = row["image_path"].removeprefix(prefix)
             path = self.staging / SHARDS / f"{table.name}-{len(shards):05d}.tsv"
-            shards.append(Shard(path, table.kind, self.raw, part, fingerprint(table.kind, part, hashes)))
+            version = fingerprint(table.kind, part, hashes, self.max_image_side)
+            shards.append(Shard(path, table.kind, self.raw, part, version, self.max_image_side))
         return shards
 
     def _take_over(self, path: Path, version: str) -> Built | None:
@@ -101,6 +106,14 @@ class Assembly:
             self.files[row["image_path"]]["bytes"] for row in shard.rows if row.get("image_path") in self.files
         )
         return pictures * 4 // 3 + 200 * len(shard.rows)
+
+
+def check_side(max_image_side: int) -> None:
+    """Raise OFAError if pictures cannot be limited to this side."""
+    if max_image_side and max_image_side < _SMALLEST_SIDE:
+        raise OFAError(
+            f"max_image_side is {max_image_side}; it must be 0 (no limit) or at least {_SMALLEST_SIDE} pixels"
+        )
 
 
 def described_tables(folder: Path, name: str) -> dict[str, Mapping]:

@@ -112,6 +112,9 @@ def build(
     kind: Kinds = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; may be repeated.")] = None,
     processes: Annotated[int | None, typer.Option(help="How many work at once; 0: one a core.")] = None,
+    max_image_side: Annotated[
+        int | None, typer.Option(help="Pixels; pictures with a longer side are made smaller. 0: none are.")
+    ] = None,
     max_bad_rows: Annotated[int | None, typer.Option(help="Rows that may be left out before it stops.")] = None,
     params: Params = PARAMS,
 ) -> None:
@@ -122,12 +125,14 @@ def build(
     from components.preprocess.tables import tables
 
     given = {"kinds": kind, "splits": split, "processes": processes, "max_bad_rows": max_bad_rows}
+    given |= {"max_image_side": max_image_side}
     settings = step_settings(tables, "tables", params, validated=validated, **given)
     statistics = tables(out, raw, **settings)
     for name, table in statistics["tables"].items():
         counts, left_out = table["statistics"], sum(table["left_out"].values())
         size = f"{counts['bytes'] / 1e6:8.1f} MB"
         rest = f", {left_out} left out" if left_out else ""
+        rest += f", {counts['shrunk']} with smaller pictures" if counts["shrunk"] else ""
         typer.echo(f"{name:24} {counts['rows']:8} rows {counts['pictures']:8} pictures {size}{rest}")
     typer.echo(f"{out}: {len(statistics['tables'])} tables, {statistics['rejected_rows']} rows rejected")
 

@@ -24,6 +24,7 @@ def build_part(
     validated: str = "",
     number: int = 0,
     parts: int = 1,
+    max_image_side: int = 0,
     rows_per_shard: int = 2000,
     processes: int = 0,
     **selection: Any,
@@ -36,6 +37,7 @@ def build_part(
         validated: as in `tables`.
         number: which part, 0 to `parts` - 1.
         parts: how many there are.
+        max_image_side: as in `tables`.
         rows_per_shard: as in `tables`.
         processes: how many work at once; 0 is one a core.
         selection: what else `tables` says about the rows: kinds, splits, captions_per_image ...
@@ -52,7 +54,7 @@ def build_part(
     folder = Path(out)
     check_place(folder, PART)
     staging = make_staging(folder, keep=True)
-    assembly = Assembly(plan.data.folder, plan.manifest.files, staging, folder, {}, rows_per_shard)
+    assembly = Assembly(plan.data.folder, plan.manifest.files, staging, folder, {}, rows_per_shard, max_image_side)
     shards = [shard for table, rows in plan.each() for shard in assembly.shards(table, rows)][number::parts]
     with workers(processes) as work:
         rows = sum(built.statistics.rows for built in work(build, shards))

@@ -14,6 +14,7 @@ from components.preprocess.statistics import Statistics
 from ofa.data import TABLES, RowError, TableWriter
 from ofa.data.files import atomic_write
 from ofa.data.images import ImageError, encode_base64, measure
+from ofa.data.shrink import shrink
 from ofa.data.sources.records import SourceRow, box_text
 
 
@@ -31,6 +32,8 @@ class Shard:
     """Its rows; `image_path` is the file of the picture, relative to the raw data."""
     fingerprint: str
     """Hash of everything that the file depends on."""
+    max_image_side: int = 0
+    """Pixels; pictures with a longer side are made smaller. 0: none are."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,10 @@ def read_built(content: Mapping[str, Any] | Path, path: Path, fingerprint: str) 
     return Built(fingerprint, Statistics.from_dict(content["statistics"]), rejected)
 
 
-def fingerprint(kind: str, rows: Iterable[SourceRow], hashes: Mapping[str, str]) -> str:
-    """A hash of rows of a kind, of the pictures that they show (`hashes` by path), and of the code that writes them."""
-    digest = hashlib.sha256(f"{_code()} {kind}".encode())
+def fingerprint(kind: str, rows: Iterable[SourceRow], hashes: Mapping[str, str], max_image_side: int = 0) -> str:
+    """A hash of rows of a kind, of the pictures that they show (`hashes` by path) and how large they may be, and of the
+    code that writes them."""
+    digest = hashlib.sha256(f"{_code()} {kind} {max_image_side}".encode())
     for row in rows:
         digest.update(json.dumps(row, sort_keys=True).encode())
         digest.update(hashes.get(row.get("image_path", ""), "").encode())
@@ -91,8 +95,9 @@ def _code() -> str:
 def build(shard: Shard) -> Built:
     """Write a shard, unless it is there.
 
-    Pictures go into the table as their files are. Boxes are clipped to their pictures. A row whose picture cannot be
-    read, whose box has no area in the picture, or that the format cannot hold is left out and reported.
+    Pictures go into the table as their files are, unless they are larger than asked for. Boxes are clipped to their
+    pictures. A row whose picture cannot be read, whose box has no area in the picture, or that the format cannot hold
+    is left out and reported.
     """
     description = shard.path.with_suffix(".json")
     if built := read_built(description, shard.path, shard.fingerprint):
@@ -101,63 +106,84 @@ def build(shard: Shard) -> Built:
     shown = None
     with TableWriter(shard.path, TABLES[shard.kind]) as writer:
         for number, source in enumerate(shard.rows):
-            row, size = dict(source), None
+            row, picture = dict(source), None
             name = row.pop("image_path", None)
             if "uniq_id" not in writer.columns:
                 del row["uniq_id"]
             try:
                 if name is not None:
-                    text, size, length = _picture(shard.folder / name)
-                    row = _clipped(shard.kind, row, size) | {"image": text}
+                    picture = _picture(shard.folder / name, shard.max_image_side)
+                    row = _clipped(shard.kind, row, picture) | {"image": picture.text}
                 writer.write(row)
             except (ImageError, RowError, ValueError) as error:
                 reason = error.reason if isinstance(error, RowError) else str(error)
                 rejected.append((number, source["uniq_id"], reason))
                 continue
-            statistics.add_row(shard.kind, row, size)
-            if name is not None and name != shown:
-                statistics.add_picture(size, length)
-                shown = name
+            statistics.add_row(shard.kind, row, picture and picture.size)
+            if picture is not None:
+                statistics.shrunk += picture.size != picture.delivered
+                if name != shown:
+                    statistics.add_picture(picture.size, picture.length)
+                    shown = name
     statistics.bytes = shard.path.stat().st_size
     built = Built(shard.fingerprint, statistics, tuple(rejected))
     built.save(description)
     return built
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """A picture as the table holds it."""
+
+    text: str
+    """Base64 of its file."""
+    size: tuple[int, int]
+    """Width and height in pixels."""
+    length: int
+    """Bytes of its file."""
+    delivered: tuple[int, int]
+    """Width and height of the raw file."""
+
+    def fit(self, box: Box) -> Box:
+        """A box in pixels of the raw file, clipped to it, in pixels of this picture."""
+        x0, y0, x1, y1 = box
+        width, height = self.delivered
+        x, y = self.size[0] / width, self.size[1] / height
+        return max(x0, 0.0) * x, max(y0, 0.0) * y, min(x1, float(width)) * x, min(y1, float(height)) * y
+
+
 @lru_cache(maxsize=16)
-def _picture(path: Path) -> tuple[str, tuple[int, int], int]:
-    """Base64 of a picture's file, its width and height, and the bytes of the file."""
+def _picture(path: Path, max_side: int) -> _Picture:
     try:
         content = path.read_bytes()
         text = encode_base64(content)
-        return text, measure(text), len(content)
+        size = delivered = measure(text)
+        if max_side and max(size) > max_side:
+            content = shrink(content, max_side)
+            text, size = encode_base64(content), measure(content)
+        return _Picture(text, size, len(content), delivered)
     except OSError as error:
         raise ImageError(f"cannot read {path.name}: {error.strerror}") from error
     except ImageError as error:
         raise ImageError(f"{path.name}: {error}") from error
 
 
-def _clipped(kind: str, row: SourceRow, size: tuple[int, int]) -> SourceRow:
+def _clipped(kind: str, row: SourceRow, picture: _Picture) -> SourceRow:
     """The row with its boxes inside the picture. Raises ValueError if nothing of them is."""
     column = {"refcoco": "box", "detection": "boxes", "vision_language": "answers"}.get(kind)
     if column is None or (kind == "vision_language" and row["type"] != "visual_grounding"):
         return row
     if kind == "detection":
-        objects = [(_clip(box, size), id, name) for box, id, name in parse_boxes(row[column])]
+        objects = [(picture.fit(box), id, name) for box, id, name in parse_boxes(row[column])]
         parts = [f"{_box_text(box)},{id},{name}" for box, id, name in objects if _has_area(box)]
         text = "&&".join(parts)
     else:
-        box = _clip(parse_box(row[column]), size)
+        box = picture.fit(parse_box(row[column]))
         text = _box_text(box) if _has_area(box) else ""
     if not text:
-        raise ValueError(f"no part of {row[column][:80]} lies in the picture of {size[0]} x {size[1]} pixels")
+        width, height = picture.delivered
+        raise ValueError(f"no part of {row[column][:80]} lies in the picture of {width} x {height} pixels")
     return row | {column: text}
-
-
-def _clip(box: Box, size: tuple[int, int]) -> Box:
-    x0, y0, x1, y1 = box
-    width, height = size
-    return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
 
 
 def _has_area(box: Box) -> bool:

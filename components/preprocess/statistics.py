@@ -21,6 +21,8 @@ class Statistics:
     """Size of its file."""
     pictures: int = 0
     """Different pictures that its rows show."""
+    shrunk: int = 0
+    """Rows whose picture was made smaller than its file."""
     counts: dict[str, Counter] = field(default_factory=dict)
     """By name of a property, how many texts, boxes, answers or pictures have which value; a picture counts once for
     rows in sequence that show it."""
@@ -60,19 +62,21 @@ class Statistics:
         self.rows += other.rows
         self.bytes += other.bytes
         self.pictures += other.pictures
+        self.shrunk += other.shrunk
         for name, counter in other.counts.items():
             self.counts.setdefault(name, Counter()).update(counter)
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
         """For JSON: the most frequent values of each property, at most `most`, the most frequent first."""
         counts = {name: dict(counter.most_common(most)) for name, counter in sorted(self.counts.items())}
-        return {"rows": self.rows, "bytes": self.bytes, "pictures": self.pictures, "counts": counts}
+        numbers = {"rows": self.rows, "bytes": self.bytes, "pictures": self.pictures, "shrunk": self.shrunk}
+        return numbers | {"counts": counts}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Statistics":
         """The inverse of `to_dict`."""
         counts = {name: Counter(counter) for name, counter in values["counts"].items()}
-        return cls(values["rows"], values["bytes"], values["pictures"], counts)
+        return cls(values["rows"], values["bytes"], values["pictures"], values["shrunk"], counts)
 
     def _add_answers(self, text: str) -> None:
         answers = parse_answers(text) if text else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.folders import check_place, make_staging, replace_folder
-from components.preprocess.assembly import SHARDS, Assembly, described_tables
+from components.preprocess.assembly import SHARDS, Assembly, check_side, described_tables
 from components.preprocess.parts import take_parts
 from components.preprocess.plan import Plan, language_of, make_plan
 from components.preprocess.quarantine import NAME as REJECTED_TABLE
@@ -41,6 +41,7 @@ def tables(
     pretraining_per_image: int = 0,
     answers: int = 3129,
     answer_splits: Sequence[str] = (TRAIN,),
+    max_image_side: int = 0,
     rows_per_shard: int = 2000,
     processes: int = 0,
     max_bad_rows: int = 0,
@@ -67,6 +68,8 @@ def tables(
         pretraining_per_image: the same for each type of rows of the pretraining table vision_language.
         answers: how many of the most frequent answers of VQA may be given (0: all).
         answer_splits: the splits whose answers count for that; the original's `trainval_ans2label` is of train and val.
+        max_image_side: pixels; a picture with a longer side is written anew, with that side so long, and its boxes are
+            scaled (0: every picture file goes into the table as it is).
         rows_per_shard: rows that are built, and kept after an interruption, at a time.
         processes: how many work at once; 0 is one a core. The result does not depend on it.
         max_bad_rows: how many rows may be left out because they cannot be written, for example without a picture.
@@ -80,6 +83,7 @@ def tables(
     """
     if rows_per_shard < 1:
         raise OFAError(f"rows_per_shard is {rows_per_shard}; it must be at least 1")
+    check_side(max_image_side)
     plan = make_plan(
         raw,
         validated,
@@ -97,7 +101,8 @@ def tables(
     staging = make_staging(folder, keep=True)
     take_parts(parts, staging)
     previous = described_tables(folder, STATISTICS)
-    assembly = Assembly(plan.data.folder, plan.manifest.files, staging, folder, previous, rows_per_shard)
+    files = plan.manifest.files
+    assembly = Assembly(plan.data.folder, files, staging, folder, previous, rows_per_shard, max_image_side)
     described: dict[str, Any] = {}
     bad: list[_Rejected] = []
     with workers(processes) as work:
