@@ -8,7 +8,7 @@ from components.preprocess.kfp import build_shards, build_tables, describe_table
 
 
 def test_the_data_steps_run_as_a_pipeline(kfp_here):
-    settings = {"captions_per_image": 2, "processes": 1}
+    settings = {"captions_per_image": 2, "answers": 0, "answer_splits": ["train", "val"], "processes": 1}
 
     @dsl.pipeline
     def data():
@@ -25,6 +25,13 @@ def test_the_data_steps_run_as_a_pipeline(kfp_here):
     found = json.loads(statistics.read_text())
     assert found["tables"]["caption_train"]["statistics"]["rows"] == 12
     assert found["data"]["source"] == "scenes"
+    given = [
+        entry["multiple_choice_answer"]
+        for split in ("train", "val")
+        for path in kfp_here.rglob(f"vqa/annotations_{split}.json")
+        for entry in json.loads(path.read_text())["annotations"]
+    ]
+    assert sorted(json.loads(statistics.with_name("answers.json").read_text())) == sorted(set(given))
     parts = [json.loads(path.read_text()) for path in kfp_here.rglob("part.json")]
     assert sorted(part["number"] for part in parts) == [0, 1]
     assert sum(part["rows"] for part in parts) == sum(table["statistics"]["rows"] for table in found["tables"].values())
