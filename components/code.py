@@ -76,7 +76,7 @@ STEPS = {
     "report": Step(("components.evaluate.report",), without=("ofa.metrics", "ofa.tasks")),
     "promote": Step(
         ("components.deploy.bundle", "components.deploy.promote", "components.deploy.model_code"),
-        without=("ofa.generate", "ofa.metrics", "ofa.model", "ofa.tasks"),
+        without=("components.deploy.gate", "ofa.generate", "ofa.metrics", "ofa.model", "ofa.tasks"),
     ),
 }
 """By the names of the stages in dvc.yaml; vqgan and codes are no stages."""

@@ -81,6 +81,7 @@ def finetune(
                 release=release,
                 decision=judged.document,
                 report=judged.page,
+                tables=built,
                 registry=registry,
                 pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             )

@@ -71,6 +71,7 @@ def retrain(
                 release=bundle(evaluations, tuned.outputs["network"]),
                 decision=judged.document,
                 report=judged.page,
+                tables=built,
                 registry=registry,
                 pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             )

@@ -79,19 +79,20 @@ def promote(
 ) -> None:
     """Register a release, and make it the champion if the gate let it pass.
 
-    Exit code 2: the registry does not answer, or another version became the champion since the gate decided.
+    Where another version became the champion since the gate decided, it decides again. Exit code 2: it could not, or
+    the registry does not answer; the same command goes on later.
 
     Example: `ofa promote models/release --decision reports/gate.json --attach reports/report.html`
     """
-    from components.deploy.promote import ChampionMoved, promote
+    from components.deploy.promote import promote
     from components.deploy.registry import RegistryDown
+    from components.deploy.succession import ChampionMoved
 
     with _open_on_error(ChampionMoved, RegistryDown):
         done = promote(bundle, decision, registry, name, attach or (), pipeline_run, out or None)
     before = f", before it was version {done.previous}" if done.previous else ""
-    typer.echo(
-        f"version {done.version} is " + (f"the champion{before}" if done.promoted else "registered, not promoted")
-    )
+    state = f"the champion{before}" if done.promoted else "registered, not promoted"
+    typer.echo(f"version {done.version} is {state}: {done.reason}")
 
 
 @app.command()
@@ -102,8 +103,9 @@ def rollback(registry: Store = REGISTRY, name: Name = "ofa") -> None:
     """
     from components.deploy.promote import rollback
     from components.deploy.registry import RegistryDown
+    from components.deploy.succession import ChampionMoved
 
-    with _open_on_error(RegistryDown):
+    with _open_on_error(ChampionMoved, RegistryDown):
         before, now = rollback(registry, name)
     typer.echo(f"version {now} is the champion again, version {before} is kept as previous")
 

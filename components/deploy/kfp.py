@@ -56,15 +56,19 @@ def promote_release(
     decision: dsl.Input[dsl.Artifact],
     registry: str,
     report: dsl.Input[dsl.HTML] = None,
+    tables: dsl.Input[dsl.Dataset] = None,
     pipeline_run: str = "",
 ) -> str:
     """Register a release, and make it the champion if the gate let it pass.
+
+    Where another version became the champion since the gate decided, it decides again.
 
     Args:
         release: The bundle.
         decision: The gate's decision.
         registry: MLflow tracking address.
         report: Page to keep with the version.
+        tables: Folder of the tables that were evaluated, in case the gate must evaluate another champion on them.
         pipeline_run: Id of the pipeline run, kept as a tag.
 
     Returns:

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 from PIL import Image
 
 import ofa
 from components.deploy.bundle import EVALUATIONS, Bundle, load_bundle
-from components.deploy.decision import PROMOTE, Decision, load_decision
-from components.deploy.registry import CHALLENGER, CHAMPION, DEFAULT_URI, MODEL, PREVIOUS, Registry
+from components.deploy.decision import PROMOTE, UNDECIDED, Decision, load_decision
+from components.deploy.gate import gate
+from components.deploy.registry import CHALLENGER, CHAMPION, DEFAULT_URI, MODEL, PREVIOUS, Registry, Version
+from components.deploy.succession import ChampionMoved, move_champion
 from components.evaluate.record import load
 from ofa.data.files import atomic_write
 from ofa.data.images import encode_base64
@@ -38,10 +41,6 @@ REQUIREMENTS = (
 _KEY = "bundle_sha256"
 
 
-class ChampionMoved(OFAError):
-    """Another version became the champion after the gate compared with the old one."""
-
-
 @dataclass(frozen=True)
 class Promotion:
     """What `promote` did."""
@@ -52,6 +51,10 @@ class Promotion:
     """It is the champion now."""
     previous: str | None
     """The champion before."""
+    decision: str
+    """The gate's, in the end: promote, reject or undecided."""
+    reason: str
+    """Of the decision, one sentence."""
 
 
 def promote(
@@ -66,7 +69,8 @@ def promote(
     """Register a bundle and make it the champion if the gate's decision allows it.
 
     A bundle that is registered already is not registered again, so a promotion that broke off is finished by starting
-    it once more. The alias `challenger` points at the bundle's version until it is the champion.
+    it once more. The alias `challenger` points at the bundle's version until it is the champion. Where another version
+    became the champion since the gate decided, the gate decides again, against that one and by the same policy.
 
     Args:
         bundle: folder that `bundle` made.
@@ -79,7 +83,7 @@ def promote(
 
     Raises:
         OFAError: the decision is about other checkpoints, or a file to attach is missing.
-        ChampionMoved: another version became the champion since the gate decided; decide again.
+        ChampionMoved: another version became the champion since the gate decided, and it could not decide again.
         RegistryDown: the registry does not answer.
     """
     content, verdict = load_bundle(bundle), load_decision(decision)
@@ -89,8 +93,15 @@ def promote(
             raise OFAError(f"{path}: no such file to keep with the version")
     store = Registry(registry, name)
     version = register(bundle, store, [decision, *attachments], pipeline_run)
-    store.tag(version, {"gate": verdict.decision, "gate_reason": verdict.reason[:5000]})
-    done = _move_aliases(store, version, verdict)
+    while True:
+        store.tag(version, {"gate": verdict.decision, "gate_reason": verdict.reason[:5000]})
+        try:
+            done = _move_aliases(store, version, verdict)
+            break
+        except ChampionMoved as moved:
+            verdict = _decide_again(store, store.find(_KEY, content.sha256), bundle, verdict)
+            if verdict.decision == UNDECIDED:
+                raise ChampionMoved(f"{moved}, and the gate {verdict.reason}") from None
     if out is not None:
         with atomic_write(out) as file:
             json.dump(dataclasses.asdict(done), file, indent=2)
@@ -135,14 +146,13 @@ def rollback(registry: str = DEFAULT_URI, name: str = MODEL) -> tuple[str, str]:
 
     Raises:
         OFAError: there is no previous champion.
+        ChampionMoved: another version becomes the champion at this moment.
     """
     store = Registry(registry, name)
-    with store.locked():
-        champion, previous = store.alias(CHAMPION), store.alias(PREVIOUS)
-        if champion is None or previous is None or champion.number == previous.number:
-            raise OFAError(f"{registry}: model '{name}' has no previous champion to go back to")
-        store.set_alias(CHAMPION, previous.number)
-        store.set_alias(PREVIOUS, champion.number)
+    champion, previous = store.alias(CHAMPION), store.alias(PREVIOUS)
+    if champion is None or previous is None or champion.number == previous.number:
+        raise OFAError(f"{registry}: model '{name}' has no previous champion to go back to")
+    move_champion(store, previous.number, champion.number)
     return champion.number, previous.number
 
 
@@ -161,30 +171,24 @@ def _refuse_other_checkpoints(content: Bundle, verdict: Decision, bundle: str, d
 def _move_aliases(store: Registry, version: str, verdict: Decision) -> Promotion:
     champion, previous = store.alias(CHAMPION), store.alias(PREVIOUS)
     if champion is not None and champion.number == version:
-        return Promotion(version, True, previous and previous.number)
+        return Promotion(version, True, previous and previous.number, verdict.decision, verdict.reason)
     store.set_alias(CHALLENGER, version)
     if verdict.decision != PROMOTE:
-        return Promotion(version, False, None)
-    return Promotion(version, True, _replace_champion(store, version, verdict.champion_version))
+        return Promotion(version, False, None, verdict.decision, verdict.reason)
+    move_champion(store, version, verdict.champion_version)
+    return Promotion(version, True, verdict.champion_version, verdict.decision, verdict.reason)
 
 
-def _replace_champion(store: Registry, version: str, expected: str | None) -> str | None:
-    with store.locked():
-        _refuse_other_champion(store, expected)
-        if expected is not None:
-            store.set_alias(PREVIOUS, expected)
-        store.set_alias(CHAMPION, version)
-        store.drop_alias(CHALLENGER)
-    _refuse_other_champion(store, version)  # without a lock, someone may have written at the same moment
-    return expected
-
-
-def _refuse_other_champion(store: Registry, expected: str | None) -> None:
-    champion = store.alias(CHAMPION)
-    number = None if champion is None else champion.number
-    if number != expected:
-        shown = ["no version" if n is None else f"version {n}" for n in (number, expected)]
-        raise ChampionMoved(f"{shown[0]} is the champion now, the gate compared with {shown[1]}; run the gate again")
+def _decide_again(store: Registry, version: Version, bundle: str, old: Decision) -> Decision:
+    """The gate's decision against the champion of now; the document is kept with the version's run."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "gate.json"
+        evaluations = str(Path(bundle) / EVALUATIONS)
+        verdict = gate(evaluations, str(path), registry=store.uri, name=store.name, policy=old.policy)
+        place = f"gate-against-{verdict.champion_version or 'nothing'}"
+        for file in (path, path.with_suffix(".md")):
+            store.call(lambda file=file: store.client.log_artifact(version.run_id, str(file), place))
+    return verdict
 
 
 def _log_and_register(

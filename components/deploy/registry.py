@@ -92,25 +92,19 @@ class Registry:
         Raises:
             RegistryDown: it failed at the last attempt too.
         """
-        from mlflow.exceptions import MlflowException
-        from requests import RequestException
-
         pauses = iter(RETRIES)
         while True:
             try:
                 return action()
-            except MlflowException as error:
-                if error.error_code not in _PASSING:
+            except Exception as error:
+                if not _may_pass(error):
                     raise
-                reason = error
-            except (RequestException, ConnectionError, TimeoutError) as error:
-                reason = error
-            pause = next(pauses, None)
-            if pause is None:
-                text = " ".join(str(reason).split())[:300]
-                raise RegistryDown(
-                    f"the model registry {self.uri} does not answer ({text}); nothing was lost, try again"
-                )
+                pause = next(pauses, None)
+                if pause is None:
+                    text = " ".join(str(error).split())[:300]
+                    raise RegistryDown(
+                        f"the model registry {self.uri} does not answer ({text}); nothing was lost, try again"
+                    ) from error
             time.sleep(pause)
 
     def exists(self) -> bool:
@@ -149,10 +143,28 @@ class Registry:
 
     def find(self, key: str, value: str) -> Version | None:
         """The newest version with this tag, or None."""
-        query = f"name = '{self.name}' and tags.`{key}` = '{value}'"
-        found = self.call(lambda: self.client.search_model_versions(query))
-        newest = max(found, key=lambda version: int(version.version), default=None)
-        return newest and Version(str(newest.version), newest.run_id, dict(newest.tags))
+        return self._search(f"name = '{self.name}' and tags.`{key}` = '{value}'", "DESC")
+
+    def first(self) -> Version | None:
+        """The oldest version, or None."""
+        return self._search(f"name = '{self.name}'", "ASC")
+
+    def parameters(self, run_id: str) -> dict[str, str]:
+        """What a run has as parameters."""
+        return dict(self.call(lambda: self.client.get_run(run_id)).data.params)
+
+    def write_once(self, run_id: str, key: str, value: str) -> bool:
+        """Set a parameter of a run that has no value yet; False where it has another one. Of several writers at the
+        same moment one succeeds; one that asks again because it got no answer finds its own value, which is success."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.call(lambda: self.client.log_param(run_id, key, value))
+        except MlflowException:
+            if self.parameters(run_id).get(key, value) == value:
+                raise
+            return False
+        return True
 
     def download(self, version: str, part: str, out: str | Path) -> Path:
         """Copy a folder of a version's bundle to `out`, which is made anew; `part` is relative, "." for all of it."""
@@ -172,7 +184,8 @@ class Registry:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """While the block runs, no other locked block does. A database file has this lock, a server has none."""
+        """While the block runs, no other locked block does. A database file has this lock, a server has none: the block
+        may only do what is right without it too."""
         path = self._database()
         if path is None:
             yield
@@ -191,5 +204,23 @@ class Registry:
         location = None if path is None else (path.absolute().parent / "mlruns").as_uri()
         return self.call(lambda: client.create_experiment(EXPERIMENT, artifact_location=location))
 
+    def _search(self, query: str, order: str) -> Version | None:
+        found = self.call(
+            lambda: self.client.search_model_versions(query, max_results=1, order_by=[f"version_number {order}"])
+        )
+        return Version(str(found[0].version), found[0].run_id, dict(found[0].tags)) if found else None
+
     def _database(self) -> Path | None:
         return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether trying again may help: a server, its database or its store of files does not answer."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, MlflowException):
+        return error.error_code in _PASSING
+    s3 = type(error).__module__.startswith(("boto3.", "botocore."))  # only there where files are in S3
+    return s3 or isinstance(error, RequestException | OperationalError | ConnectionError | TimeoutError)

@@ -1,15 +1,16 @@
-"""Promotion in a real registry: versions, aliases, races, rollback."""
+"""Promotion in a real registry: versions, aliases, rollback."""
 
 import json
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
+from components.deploy.decision import load_decision
 from components.deploy.judge import judge
 from components.deploy.policy import policy_from
-from components.deploy.promote import ChampionMoved, promote, rollback
+from components.deploy.promote import promote, rollback
 from components.deploy.registry import Registry
+from components.deploy.succession import ChampionMoved
 from ofa.errors import OFAError
 
 
@@ -24,7 +25,8 @@ def test_the_life_of_a_model(uri, release, tmp_path):
     first, decision = release(0)
     done = promote(first, decision, uri, out=str(tmp_path / "promotion.json"))
     assert (done.version, done.promoted, done.previous) == ("1", True, None)
-    assert json.loads((tmp_path / "promotion.json").read_text()) == {"version": "1", "promoted": True, "previous": None}
+    written = json.loads((tmp_path / "promotion.json").read_text())
+    assert written["version"] == "1" and written["promoted"] and written["decision"] == "promote"
     assert numbers(uri) == {"champion": "1", "previous": None, "challenger": None}
     assert promote(first, decision, uri).version == "1", "a bundle is registered once"
 
@@ -43,34 +45,35 @@ def test_the_life_of_a_model(uri, release, tmp_path):
     assert rollback(uri) == ("1", "2")
 
 
-def test_a_champion_that_moved_is_not_overwritten(uri, release):
+def test_where_the_champion_moved_the_gate_decides_again(uri, release, tmp_path):
+    """The gate knew of no champion; now there is one, which the second model is compared with."""
     promote(*release(0), uri)
-    with pytest.raises(ChampionMoved, match="version 1 is the champion now, the gate compared with no version"):
-        promote(*release(1), uri)
+    strict = policy_from({"tasks": {"caption": {"margin": 9.0}, "refcoco": {}}, "primary": "refcoco"}, "gate")
+    done = promote(*release(1, policy=strict), uri, out=str(tmp_path / "promotion.json"))
+    assert not done.promoted and done.decision == "reject" and "better (refcoco)" in done.reason
+    assert json.loads((tmp_path / "promotion.json").read_text())["decision"] == "reject"
     assert numbers(uri) == {"champion": "1", "previous": None, "challenger": "2"}
+    version = Registry(uri).alias("challenger")
+    assert version.tags["gate"] == "reject"
+    kept = Registry(uri).mlflow.artifacts.download_artifacts(
+        run_id=version.run_id, artifact_path="gate-against-1", dst_path=str(tmp_path)
+    )
+    decision = load_decision(f"{kept}/gate.json")
+    assert decision.champion_version == "1" and decision.reason == done.reason
+    assert {f.rule for f in decision.findings if f.interval} == {"non-inferior", "better"}
 
 
-def test_of_two_promotions_at_once_one_wins(uri, release, root):
-    """Both gates compared with version 1; real processes."""
+def test_a_gate_that_cannot_decide_again(uri, release, write_table):
+    """Its data are gone, so that the champion, which was evaluated on others, cannot be evaluated on them."""
     promote(*release(0), uri)
-    rivals = [release(seed, "1") for seed in (1, 2)]
-    code = "import sys; from components.deploy.cli import app; app(sys.argv[1:])"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, "promote", folder, "--decision", decision, "--registry", uri],
-            cwd=root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        for folder, decision in rivals
-    ]
-    results = [(process.communicate(), process.returncode) for process in processes]
-    assert sorted(code for _, code in results) == [0, 2], results
-    (_, error), _ = next(result for result in results if result[1] == 2)
-    assert "run the gate again" in error
-    now = numbers(uri)
-    assert now["previous"] == "1" and now["champion"] in ("2", "3")
+    folder, decision = release(1)
+    record = Path(folder) / "evaluations" / "refcoco" / "evaluation.json"
+    content = json.loads(record.read_text())
+    content["lineage"] |= {"table": ["gone.tsv"], "table_sha256": "0" * 64}
+    record.write_text(json.dumps(content))
+    with pytest.raises(ChampionMoved, match="version 1 is the champion now.* and the gate could not decide"):
+        promote(folder, decision, uri)
+    assert numbers(uri)["champion"] == "1"
 
 
 def test_a_decision_about_another_model_is_refused(uri, release):
