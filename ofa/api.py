@@ -21,7 +21,7 @@ from ofa.model.vqgan import VQGAN
 from ofa.paint import Painter, Scorer
 from ofa.tasks import Prediction, Task, create
 from ofa.tasks.boxes import Box
-from ofa.tasks.store import save_tasks, saved_settings, vocabulary_settings
+from ofa.tasks.store import learned_settings, save_tasks, saved_settings, vocabulary_settings
 
 Picture = str | PathLike | bytes | Image.Image
 """A path, the bytes of a picture file, or a PIL image."""
@@ -153,7 +153,7 @@ class OFA:
         if name not in self._tasks:
             defaults = vocabulary_settings(self.net.config.vocabulary_size)
             known = next((key for key in (name, f"{name}_zh") if key in self._settings), name)
-            self._tasks[name] = create(known, defaults | self._settings.get(known, {}))
+            self._tasks[name] = create(known, defaults | (learned_settings(self._settings, known) or {}))
         return self._tasks[name]
 
     def predict(self, task: Task, rows: Iterable[Mapping[str, Any]], beam: int | None = None) -> list[Prediction]:

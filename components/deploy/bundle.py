@@ -23,6 +23,7 @@ from components.lineage import checkpoint_hash
 from ofa import checkpoint
 from ofa.checkpoint import save_folder
 from ofa.checkpoint.folder import CARD, CONFIG, TOKENIZER, WEIGHTS
+from ofa.checkpoint.vqgan import FOLDER
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
 from ofa.settings import build
@@ -132,6 +133,8 @@ def _checkpoint(evaluation: Evaluation, places: Mapping[str, Path], out: Path) -
         for name in (CONFIG, WEIGHTS, TOKENIZER, CARD):
             if (source / name).is_file():
                 _link(source / name, out / name)
+        for file in sorted((source / FOLDER).glob("*")):  # what painting needs
+            _link(file, out / FOLDER / file.name)
     else:  # the original's or the port's: a release has our format
         save_folder(out, checkpoint.load(source))
     task = create(evaluation.task, origin.settings)

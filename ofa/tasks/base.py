@@ -110,6 +110,8 @@ class Task(ABC):
     Settings: ClassVar[type[TextSettings]] = TextSettings
     search: ClassVar[SearchConfig] = SearchConfig()
     """Search that the original evaluates with."""
+    part_of: ClassVar[str] = ""
+    """Task during which a network learns this one where it was not trained for it alone."""
     trie: Trie | None = None
     """Answer space of the search; None: everything."""
 

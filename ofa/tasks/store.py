@@ -40,8 +40,20 @@ def settings_of(path: str | Path, name: str) -> dict[str, Any]:
 
     Where it does not say, as the original's files never do, the original's, in the language of the vocabulary.
     """
-    saved = saved_settings(path).get(get(name).name)
-    return vocabulary_settings(read_config(path).vocabulary_size) if saved is None else saved
+    learned = learned_settings(saved_settings(path), name)
+    return vocabulary_settings(read_config(path).vocabulary_size) if learned is None else learned
+
+
+def learned_settings(saved: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    """The settings that a task was learned with: its own among `saved`, or what it shares with those of the task that
+    it is part of; None where a network with these saved settings never learned it."""
+    task = get(name)
+    if task.name in saved:
+        return dict(saved[task.name])
+    if task.part_of not in saved:
+        return None
+    shared = {field.name for field in dataclasses.fields(task.Settings)}
+    return {key: value for key, value in saved[task.part_of].items() if key in shared}
 
 
 def vocabulary_settings(rows: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ofa.data.transforms import resize
 from ofa.errors import OFAError, nearest
 from ofa.generate import SearchConfig
 from ofa.metrics.grounding import accuracy
-from ofa.tasks import caption, refcoco
+from ofa.tasks import caption, refcoco, region_caption
 from ofa.tasks.base import ImageTask, Prediction, register
 from ofa.tasks.boxes import BoxSettings, Region, parse_box
 from ofa.tasks.negatives import Negatives
@@ -29,7 +29,6 @@ MATCH_ANSWER = {
     "english": ' what is the answer to question " {} ". is " {} "?',
     "chinese": '问题" {} "的答案是" {} "吗?',
 }
-REGION_CAPTION = {"english": "  what does the region describe? region:", "chinese": "该区域描述了什么? 区域:"}
 TYPES = ("caption", "qa", "visual_grounding")
 NO_YES = {"english": ("no", "yes"), "chinese": ("否", "是")}
 
@@ -174,7 +173,7 @@ class VisionLanguage(ImageTask):
         ask = self.encode(self.prompt(refcoco.PROMPTS).format(text))
         samples = [self.seq2seq(row["uniq_id"], self.source(ask), bins, reference=Truth("grounding", truth))]
         if settings.region_caption_ratio == 1 or rng.random() < settings.region_caption_ratio:
-            source = self.source(self.encode(self.prompt(REGION_CAPTION)), bins)
+            source = self.source(self.encode(self.prompt(region_caption.PROMPTS)), bins)
             target = self.encode(f" {short}")
             samples.append(self.seq2seq(row["uniq_id"], source, target, reference=Truth("region_caption", short)))
         return self._with_picture(samples, row, picture, train)

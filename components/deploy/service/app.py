@@ -27,11 +27,11 @@ from components.deploy.service.service import Answer, Service
 
 PAGE = Path(__file__).with_name("page")
 
-_ABOUT = """OFA describes pictures, answers questions about them and finds what a text describes.
+_ABOUT = """OFA describes pictures, answers questions about them, finds what a text describes, paints and more.
 
-Send a picture as a file of a form, or in base64 as JSON. `GET /api/model` says what this service can be asked. Errors
-are JSON with one sentence in `error`. KServe's inference protocols are served as well: `/v1/models/...` and
-`/v2/models/...`, with the inputs task, image and text."""
+Send a form with a picture as a file, or JSON with it in base64. `GET /api/model` says what this service can be asked.
+Errors are JSON with one sentence in `error`. KServe's inference protocols are served as well: `/v1/models/...` and
+`/v2/models/...`, with the inputs task, image, text and box."""
 
 _STATUSES = {
     400: "The request or its picture cannot be used.",
@@ -95,6 +95,7 @@ def _api(service: Service) -> APIRouter:
         async def endpoint(request: Request) -> JSONResponse:
             started = time.perf_counter()
             async with service.place():
+                service.model.skill(operation)  # whether it can, before what else may be wrong
                 items = await read_items(request, operation, service.settings.limits)
                 model, answers = await service.answer(items)
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
@@ -223,8 +224,8 @@ def _pages(service: Service) -> APIRouter:
 
 
 def _result(answer: Answer) -> dict[str, Any]:
-    width, height = answer.size
-    return answer.result | {"width": width, "height": height, "alternatives": answer.alternatives}
+    size = dict(zip(("width", "height"), answer.size, strict=True)) if answer.size else {}
+    return answer.result | size | {"alternatives": answer.alternatives}
 
 
 def _describe(model: Model, service: Service) -> dict[str, Any]:
@@ -234,7 +235,11 @@ def _describe(model: Model, service: Service) -> dict[str, Any]:
             "task": skill.operation.task,
             "summary": skill.operation.summary,
             "language": skill.task.settings.language,
+            "image": skill.operation.image,
             "text": skill.operation.text,
+            "article": skill.operation.article,
+            "box": skill.operation.box,
+            "candidates": skill.operation.limit is not None,
             **model.scores.get(name, {}),
         }
         for name, skill in model.skills.items()

@@ -15,6 +15,8 @@ from components.deploy.service.errors import BadImage, RequestError, TooLarge, U
 from components.deploy.service.operations import Operation
 from components.deploy.service.settings import Limits
 from ofa.data.images import ImageError, decode, decode_base64, measure
+from ofa.errors import OFAError
+from ofa.tasks.boxes import parse_box
 
 _BEGINNINGS = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 """First bytes of the formats that are read: no decoder sees anything else."""
@@ -25,12 +27,14 @@ _OTHER_FIELDS = 64
 
 @dataclass(frozen=True)
 class Item:
-    """One thing asked about one picture."""
+    """One thing asked, of one picture if any."""
 
     operation: Operation
-    image: bytes
+    image: bytes | None = None
     """The picture file."""
     text: str | None = None
+    box: tuple[float, ...] | None = None
+    """The part of the picture that it is asked about: left, top, right, bottom in pixels of the upright picture."""
     candidates: tuple[str, ...] = ()
 
 
@@ -83,34 +87,43 @@ async def read_items(request: Request, operation: Operation, limits: Limits) -> 
     elif kind == "application/json":
         values = parse_json(body)
     else:
-        raise UnsupportedBody("send the picture as multipart/form-data, or in base64 as application/json")
-    known = ["image", *([operation.text] if operation.text else []), *(["candidates"] if operation.limit else [])]
-    unknown = [name for name in values if name not in known]
+        raise UnsupportedBody("send multipart/form-data, or application/json with pictures in base64")
+    unknown = [name for name in values if name not in operation.fields]
     if unknown:
-        raise RequestError(f"unknown field '{unknown[0]}'; {operation.name} takes {', '.join(known)}")
-    images = _several(values.get("image"), "image")
-    texts = [None]
-    if operation.text is not None:
-        texts = _several(values.get(operation.text), operation.text)
+        raise RequestError(f"unknown field '{unknown[0]}'; {operation.name} takes {', '.join(operation.fields)}")
     candidates = values.get("candidates", ())
-    return pair(operation, images, texts, (candidates,) if isinstance(candidates, str) else candidates, limits)
+    return pair(
+        operation,
+        _several(values.get("image"), "image", needed=operation.image == "needed"),
+        _several(values.get(operation.text), operation.text, needed=operation.text is not None),
+        _boxes(values.get("box")) if operation.box else [None],
+        (candidates,) if isinstance(candidates, str) else candidates,
+        limits,
+    )
 
 
 def pair(
-    operation: Operation, images: Sequence[Any], texts: Sequence[Any], candidates: Any, limits: Limits
+    operation: Operation,
+    images: Sequence[Any],
+    texts: Sequence[Any],
+    boxes: Sequence[Any],
+    candidates: Any,
+    limits: Limits,
 ) -> list[Item]:
-    """Items of pictures and texts: as many of each, or one of either for all of the other."""
-    count = max(len(images), len(texts))
+    """Items of pictures, texts and boxes: as many of each, or one for all of the others."""
+    lengths = {"pictures": len(images), "texts": len(texts), "boxes": len(boxes)}
+    count = max(lengths.values())
     if count > limits.items:
         raise RequestError(f"{count} items in one request, more than {limits.items}")
-    if {len(images), len(texts)} - {1, count}:
-        raise RequestError(f"{len(images)} pictures and {len(texts)} texts: send as many of each, or one of either")
-    pictures = [_picture(image, limits) for image in images]
+    if set(lengths.values()) - {1, count}:
+        several = [f"{number} {name}" for name, number in lengths.items() if number > 1]
+        raise RequestError(f"{' and '.join(several)}: send as many of each, or one of either")
+    pictures = [_picture(image, operation, limits) for image in images]
     texts = [_text(text, operation, limits) for text in texts]
+    corners = [_box(box, operation) for box in boxes]
     chosen = _candidates(candidates, limits)
-    return [
-        Item(operation, pictures[number % len(pictures)], texts[number % len(texts)], chosen) for number in range(count)
-    ]
+    of = [(pictures[n % len(pictures)], texts[n % len(texts)], corners[n % len(corners)]) for n in range(count)]
+    return [Item(operation, picture, text, box, chosen) for picture, text, box in of]
 
 
 def open_picture(data: bytes, limits: Limits) -> Image:
@@ -147,15 +160,41 @@ async def _parse_form(headers: Headers, body: bytes, limits: Limits) -> dict[str
     return values
 
 
-def _several(value: Any, name: str) -> list[Any]:
-    """One value or several, at least one."""
+def _several(value: Any, name: str | None, needed: bool) -> list[Any]:
+    """One value or several, at least one; None where it may be missing and is."""
     if value is None or value == [] or value == "":
-        raise RequestError(f"the field '{name}' is missing")
+        if needed:
+            raise RequestError(f"the field '{name}' is missing")
+        return [None]
     return list(value) if isinstance(value, list) else [value]
 
 
-def _picture(value: Any, limits: Limits) -> bytes:
+def _boxes(value: Any) -> list[Any]:
+    """One box or several: a list of four numbers is one."""
+    if isinstance(value, list) and value and all(isinstance(part, int | float) for part in value):
+        value = [value]
+    return _several(value, "box", needed=True)
+
+
+def _box(value: Any, operation: Operation) -> tuple[float, ...] | None:
+    """Four corners: of a list, an object with x0, y0, x1, y1, or a text "x0,y0,x1,y1"."""
+    if not operation.box:
+        return None
+    if isinstance(value, Mapping):
+        value = [value.get(name) for name in ("x0", "y0", "x1", "y1")]
+    text = ",".join(map(str, value)) if isinstance(value, list) else value
+    try:
+        return tuple(parse_box(text).tolist())
+    except (OFAError, AttributeError):
+        raise RequestError(f"the box {value!r} must be x0,y0,x1,y1 in pixels, x1 above x0 and y1 above y0") from None
+
+
+def _picture(value: Any, operation: Operation, limits: Limits) -> bytes | None:
     """The bytes of a picture: as they are, in base64, in a data URL, or in base64 as {"b64": ...}."""
+    if value is None and operation.image != "needed":
+        return None
+    if operation.image == "none":
+        raise RequestError(f"{operation.name} takes no image; leave it out")
     if isinstance(value, Mapping):
         value = value.get("b64")
     if isinstance(value, str):
@@ -180,8 +219,9 @@ def _text(value: Any, operation: Operation, limits: Limits) -> str | None:
         return None
     if not isinstance(value, str) or not value.strip():
         raise RequestError(f"the {operation.text} must be text, and not empty")
-    if len(value) > limits.text_characters:
-        raise RequestError(f"the {operation.text} has {len(value)} characters, more than {limits.text_characters}")
+    longest = limits.article_characters if operation.article else limits.text_characters
+    if len(value) > longest:
+        raise RequestError(f"the {operation.text} has {len(value)} characters, more than {longest}")
     return value.strip()
 
 

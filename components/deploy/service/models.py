@@ -1,10 +1,11 @@
 """The model that answers: what is in a folder, loaded, and ready for batches."""
 
+import copy
 import dataclasses
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,14 +24,19 @@ from ofa.checkpoint.folder import CONFIG
 from ofa.data.batch import Sample, collate
 from ofa.errors import OFAError
 from ofa.generate import SearchConfig
+from ofa.paint import Painter
 from ofa.settings import build
-from ofa.tasks import Prediction, Task, create
-from ofa.tasks.store import load_task, saved_settings
+from ofa.tasks import Prediction, Task, create, get
+from ofa.tasks.image_gen import ImageGen
+from ofa.tasks.store import learned_settings, load_task, saved_settings
 
 _REMEMBERED = 32
 """Lists of candidates whose compiled form a model keeps."""
 
 _WARM_SIZE = (64, 64)
+
+PAINTED = 4
+"""Pictures of one text that are shown: the best of those that were drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +49,8 @@ class Skill:
     search: SearchConfig | None
     """None: the task's own."""
 
-    def sample(self, image: Image.Image | None, text: str | None) -> Sample:
-        """What the network reads for one item.
+    def sample(self, image: Image.Image | None, text: str | None, box: Sequence[float] | None = None) -> Sample:
+        """What the network reads for one item; the box is in pixels of the picture.
 
         Raises:
             OFAError: the item cannot be used.
@@ -53,13 +59,25 @@ class Skill:
         if image is not None:
             row["image"] = image
         if self.operation.text is not None:
-            row[self.operation.text] = text
+            row[self.operation.column or self.operation.text] = text
+        if box is not None:
+            x0, y0, x1, y1 = box
+            if min(x0, y0) < 0 or x1 > image.width or y1 > image.height:
+                raise RequestError(f"the box {box} is not inside the picture of {image.width} x {image.height} pixels")
+            row["box"] = f"{x0},{y0},{x1},{y1}"
         return self.task.sample(row, False, Random(0))
 
     def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """Predictions of a batch."""
+        """Predictions of a batch; image codes are painted."""
         with torch.inference_mode():
-            return self.task.predict(self.ofa.net, collate(samples).to(self.ofa.device), self.search)
+            found = self.task.predict(self.ofa.net, collate(samples).to(self.ofa.device), self.search)
+        return list(map(self._painted, found)) if isinstance(self.task, ImageGen) else found
+
+    def _painted(self, prediction: Prediction) -> Prediction:
+        drawn = [(prediction.value, prediction.score), *prediction.alternatives][:PAINTED]
+        pictures = Painter(self.ofa.vqgan).pictures([codes for codes, _ in drawn])
+        first, *others = zip(pictures, (score for _, score in drawn), strict=True)
+        return dataclasses.replace(prediction, value=first[0], score=first[1], alternatives=tuple(others))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +127,8 @@ class Model:
 
     def warm(self) -> None:
         """Run every skill once, so that the first request does not pay for what happens only once."""
-        blank = Image.new("RGB", _WARM_SIZE, "white")
         for skill in self.skills.values():
-            skill.predict([skill.sample(blank, skill.operation.example or None)])
+            skill.predict([_example(skill)])
 
 
 def load_model(folder: str | Path, source: str, version: str | None = None, device: str = "auto") -> Model:
@@ -134,14 +151,52 @@ def load_model(folder: str | Path, source: str, version: str | None = None, devi
     if not folder.exists():
         raise OFAError(f"{folder}: no such model; name a checkpoint, a bundle, or models:/NAME@ALIAS of the registry")
     digest, _ = checkpoint_hash(folder)
-    ofa = OFA.from_pretrained(folder, device)
-    trained = saved_settings(folder)
-    known = [o for o in OPERATIONS if o.task in trained] if trained else PLAIN
-    skills = {operation.name: Skill(operation, ofa, ofa.task(operation.task), None) for operation in known}
+    skills = _skills(OFA.from_pretrained(folder, device), saved_settings(folder))
     if not skills:
         known = ", ".join(operation.task for operation in OPERATIONS)
-        raise OFAError(f"{folder}: trained for {', '.join(trained)} alone, the service answers with {known}")
+        trained = ", ".join(saved_settings(folder))
+        raise OFAError(f"{folder}: trained for {trained} alone, the service answers with {known}")
     return Model(version or digest[:12], source, skills)
+
+
+def _skills(ofa: OFA, trained: Mapping[str, Any]) -> dict[str, Skill]:
+    """All that a network can be asked for: what it was trained for, or where that is not known, what it can read."""
+    skills = {}
+    for operation in OPERATIONS if trained else PLAIN:
+        if trained and learned_settings(trained, operation.task) is None:
+            continue
+        skill = Skill(operation, ofa, ofa.task(operation.task), None)
+        if trained or _reads(skill):
+            skills[operation.name] = skill
+    return _able(skills)
+
+
+def _able(skills: dict[str, Skill]) -> dict[str, Skill]:
+    """Those for which everything is there: painting needs a VQ-GAN. Where a network captions, it chooses the best
+    picture, as in the evaluation."""
+    paint, caption = skills.get("paint"), skills.get("caption")
+    if paint is not None and paint.ofa.vqgan is None:
+        return {name: skill for name, skill in skills.items() if name != "paint"}
+    if paint is not None and caption is not None and caption.task.settings.language == "english":
+        task = copy.copy(paint.task)
+        task.rank = Painter(paint.ofa.vqgan, caption.ofa.caption_scores).rank
+        return skills | {"paint": dataclasses.replace(paint, task=task)}
+    return skills
+
+
+def _reads(skill: Skill) -> bool:
+    """Whether the task speaks the network's language."""
+    try:
+        _example(skill)
+    except OFAError:
+        return False
+    return True
+
+
+def _example(skill: Skill) -> Sample:
+    operation = skill.operation
+    blank = None if operation.image == "none" else Image.new("RGB", _WARM_SIZE, "white")
+    return skill.sample(blank, operation.example or None, (0, 0, *_WARM_SIZE) if operation.box else None)
 
 
 def _load_bundle(folder: Path, source: str, version: str | None, device: str) -> Model:
@@ -149,16 +204,19 @@ def _load_bundle(folder: Path, source: str, version: str | None, device: str) ->
     networks: dict[str, OFA] = {}  # tasks that share a checkpoint share the network in memory
     skills, scores = {}, {}
     for operation in OPERATIONS:
-        member = content.tasks.get(operation.task)
-        if member is None:
+        name = next((name for name in (operation.task, get(operation.task).part_of) if name in content.tasks), None)
+        if name is None:
             continue
-        place = folder / operation.task
+        member, place = content.tasks[name], folder / name
         if member.checkpoint_sha256 not in networks:
             networks[member.checkpoint_sha256] = OFA.from_pretrained(place, device)
-        task = load_task(place, operation.task)
-        search = build(SearchConfig, member.search, f"{folder / BUNDLE}: tasks.{operation.task}.search")
+        task, search = load_task(place, operation.task), None
+        if name == operation.task:
+            search = build(SearchConfig, member.search, f"{folder / BUNDLE}: tasks.{name}.search")
+            interval = list(member.interval)
+            scores[operation.name] = {"metric": member.metric, "score": member.score, "interval": interval}
         skills[operation.name] = Skill(operation, networks[member.checkpoint_sha256], task, search)
-        scores[operation.name] = {"metric": member.metric, "score": member.score, "interval": list(member.interval)}
+    skills = _able(skills)
     if not skills:
         raise OFAError(f"{folder}: a bundle of {', '.join(content.tasks)}, none of which the service answers with")
     return Model(version or content.sha256[:12], source, skills, scores)
@@ -172,6 +230,7 @@ def _load_folders(folder: Path, source: str, version: str | None, device: str) -
             digests.append(checkpoint_hash(place)[0])
             ofa = OFA.from_pretrained(place, device)
             skills[operation.name] = Skill(operation, ofa, ofa.task(operation.task), None)
+    skills = _able(skills)
     if not skills:
         known = ", ".join(operation.task for operation in OPERATIONS)
         raise OFAError(

@@ -1,14 +1,19 @@
 """What can be asked of the service, and how its answers look. A new operation is one entry of `OPERATIONS`."""
 
+import base64
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
+
+from PIL.Image import Image
 
 from components.deploy.service.errors import NotFound
 from ofa.errors import nearest
 from ofa.tasks import Prediction
 from ofa.tasks.boxes import Box
 from ofa.tasks.image_classify import ImageClassifySettings
+from ofa.tasks.instruction import Reply
 from ofa.tasks.vqa import VqaSettings
 
 
@@ -24,8 +29,16 @@ class Operation:
     """What it does, for the documentation."""
     result: str
     """Field of the answer that holds the task's value."""
+    image: Literal["needed", "possible", "none"] = "needed"
+    """Whether a picture goes with it."""
     text: str | None = None
-    """Field of the request, and column of the task's rows, that holds the text; None: there is no text."""
+    """Field of the request that holds the text; None: there is no text."""
+    column: str | None = None
+    """Column of the task's rows that the text becomes; None: it is called as the field."""
+    article: bool = False
+    """Whether the text may be as long as an article."""
+    box: bool = False
+    """Whether it is asked about a part of the picture: the field `box`."""
     text_help: str = ""
     """What the text is."""
     example: str = ""
@@ -33,9 +46,15 @@ class Operation:
     limit: Callable[[Any, tuple[str, ...]], Any] | None = None
     """From the task's settings to those whose only answers are the given candidates; None: it takes no candidates."""
 
+    @property
+    def fields(self) -> list[str]:
+        """Names of the fields that a request may have."""
+        known = {"image": self.image != "none", self.text: self.text, "box": self.box, "candidates": self.limit}
+        return [name for name, taken in known.items() if taken]
+
     def show(self, prediction: Prediction) -> dict[str, Any]:
         """A prediction as JSON values."""
-        return {self.result: _plain(prediction.value), "score": prediction.score}
+        return {self.result: plain(prediction.value), "score": prediction.score}
 
     def show_alternatives(self, prediction: Prediction) -> list[dict[str, Any]]:
         """Other values that the search found, best first; each once."""
@@ -43,7 +62,7 @@ class Operation:
         for value, score in prediction.alternatives:
             if value not in seen:
                 seen.append(value)
-                found.append({self.result: _plain(value), "score": score})
+                found.append({self.result: plain(value), "score": score})
         return found
 
 
@@ -77,8 +96,42 @@ PLAIN = (
         text_help="What to find.",
         example="the apple left of the cat",
     ),
+    Operation("region", "region_caption", "Describe what a part of a picture shows.", "text", box=True),
     Operation("classify", "image_classify", "Name what a picture shows.", "label", limit=_only_labels),
     Operation("detect", "detection", "List the objects in a picture.", "objects"),
+    Operation(
+        "paint",
+        "image_gen",
+        "Paint a picture of a text.",
+        "picture",
+        image="none",
+        text="text",
+        column="caption",
+        text_help="What the picture shows.",
+        example="an apple on a yellow background.",
+    ),
+    Operation(
+        "summarize",
+        "gigaword",
+        "Write the headline of a text.",
+        "summary",
+        image="none",
+        text="text",
+        column="source",
+        article=True,
+        text_help="The text.",
+        example="the ferry between the two towns will stop for repairs until the end of june, its owner said.",
+    ),
+    Operation(
+        "instruct",
+        "instruction",
+        "Follow an instruction in free words, with or without a picture.",
+        "reply",
+        image="possible",
+        text="text",
+        text_help="The instruction, in the words that the network was trained with.",
+        example="what does the image describe?",
+    ),
 )
 
 """What any network may do, in its language."""
@@ -116,12 +169,18 @@ def find(name: str) -> Operation:
     raise NotFound(f"no operation '{name}'{nearest(name, known)} (known: {', '.join(known)})")
 
 
-def _plain(value: Any) -> Any:
-    """A task's value as JSON values: boxes become objects with corners in pixels."""
+def plain(value: Any) -> Any:
+    """A task's value as JSON values: boxes become objects with corners in pixels, pictures data URLs."""
+    if isinstance(value, Reply):
+        return {"text": value.text, "boxes": plain(value.boxes)}
+    if isinstance(value, Image):
+        content = io.BytesIO()
+        value.save(content, "PNG")
+        return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
     if isinstance(value, Box):
         corners = {"x0": value.x0, "y0": value.y0, "x1": value.x1, "y1": value.y1}
         corners = {name: round(corner, 2) for name, corner in corners.items()}
         return corners | ({"label": value.label} if value.label else {})
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return value

@@ -1,6 +1,6 @@
 """KServe's inference protocols, v1 and v2 ("open inference protocol"): their JSON to items and answers back.
 
-Both take the columns of the registered MLflow model: task, image (base64) and text.
+Both take the columns of the registered MLflow model: task, image (base64) and text; and box ("x0,y0,x1,y1").
 """
 
 import json
@@ -14,8 +14,8 @@ from components.deploy.service.operations import OPERATIONS, find
 from components.deploy.service.service import Answer
 from components.deploy.service.settings import Limits
 
-INPUTS = ("task", "image", "text")
-"""Input tensors of v2, all of strings."""
+INPUTS = ("task", "image", "text", "box")
+"""Input tensors of v2, all of strings; an empty one stands for nothing."""
 
 OUTPUTS = {"prediction": "BYTES", "score": "FP64"}
 """Output tensors of v2 and their types."""
@@ -39,7 +39,7 @@ def v1_items(body: dict[str, Any], limits: Limits) -> list[Item]:
     """
     instances = body.get("instances")
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
-        raise RequestError("'instances' must be a list of objects with task, image and, where it needs one, text")
+        raise RequestError("'instances' must be a list of objects with task and, where it needs them, image, text, box")
     items = []
     for number, values in enumerate(_within(instances, limits)):
         unknown = set(values) - {*INPUTS, "candidates"}
@@ -57,7 +57,7 @@ def v1_response(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def v2_items(body: dict[str, Any], limits: Limits) -> list[Item]:
-    """Items of a v2 request: string tensors `task`, `image` and, where a task needs one, `text`, of one length.
+    """Items of a v2 request: string tensors `task` and, where a task needs them, `image`, `text`, `box`, of one length.
 
     Raises:
         RequestError: it has another form, or is beyond a limit.
@@ -69,9 +69,8 @@ def v2_items(body: dict[str, Any], limits: Limits) -> list[Item]:
     unknown = [name for name in columns if name not in INPUTS]
     if unknown:
         raise RequestError(f"unknown input '{unknown[0]}'; this model takes {', '.join(INPUTS)}")
-    absent = [name for name in ("task", "image") if name not in columns]
-    if absent:
-        raise RequestError(f"the input '{absent[0]}' is missing")
+    if "task" not in columns:
+        raise RequestError("the input 'task' is missing")
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise RequestError(f"all inputs must have one length, got {lengths}")
@@ -112,12 +111,13 @@ def v2_metadata(name: str, version: str) -> dict[str, Any]:
 def _item(place: str, values: dict[str, Any], limits: Limits) -> Item:
     if not isinstance(values.get("task"), str):
         raise RequestError(f"{place}: 'task' must be one of {', '.join(operation.name for operation in OPERATIONS)}")
-    if values.get("image") is None:
-        raise RequestError(f"{place}: 'image' is missing")
     operation = find(values["task"])
-    candidates = values.get("candidates", ())
+    given = {name: value for name, value in values.items() if value not in (None, "")}
+    if operation.image == "needed" and "image" not in given:
+        raise RequestError(f"{place}: 'image' is missing")
+    candidates = given.get("candidates", ())
     try:
-        return pair(operation, [values["image"]], [values.get("text")], candidates, limits)[0]
+        return pair(operation, *([given.get(name)] for name in ("image", "text", "box")), candidates, limits)[0]
     except RequestError as error:
         raise type(error)(f"{place}: {error}") from None
 

@@ -1,6 +1,6 @@
 """The JSON of the API as the documentation shows it."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
@@ -34,12 +34,19 @@ class Region(BaseModel):
     label: str = Field("", description="what is there, where the operation tells")
 
 
+class Reply(BaseModel):
+    """What an instruction brought."""
+
+    text: str
+    boxes: list[Region]
+
+
 class Result(BaseModel):
     """The answer to one item."""
 
     score: float = Field(description="log-probability as the search ranks it; exp(score) lies in 0..1")
-    width: int = Field(description="of the upright picture in pixels, which boxes refer to")
-    height: int
+    width: int | None = Field(None, description="of the upright picture in pixels, which boxes refer to, if it has one")
+    height: int | None = None
     alternatives: list[dict[str, Any]] = Field(description="other answers with their scores, best first")
 
 
@@ -58,7 +65,11 @@ class Task(BaseModel):
     task: str
     summary: str
     language: str = Field(description="of texts and answers: english or chinese")
+    image: Literal["needed", "possible", "none"] = Field(description="whether a picture goes with it")
     text: str | None = Field(description="name of the request's text field, if there is one")
+    article: bool = Field(description="whether the text may have limits.article_characters")
+    box: bool = Field(description="whether it is asked about a part of the picture, the field box")
+    candidates: bool = Field(description="whether the field candidates may limit its answers")
     metric: str | None = None
     score: float | None = Field(None, description="of the evaluation that the release was judged by")
     interval: tuple[float, float] | None = Field(None, description="95 % confidence interval of the score")
@@ -76,7 +87,7 @@ class Description(BaseModel):
     limits: dict[str, int]
 
 
-_KINDS: dict[str, Any] = {"box": Region, "objects": list[Region]}
+_KINDS: dict[str, Any] = {"box": Region, "objects": list[Region], "reply": Reply}
 
 
 def response_model(operation: Operation) -> type[BaseModel]:
@@ -92,14 +103,23 @@ def request_body(operation: Operation, limits: Limits) -> dict[str, Any]:
     """The OpenAPI description of an operation's request, as a form and as JSON."""
     many = f"or a list of up to {limits.items}"
     text = {"type": "string", "maxLength": limits.text_characters}
-    form: dict[str, Any] = {
-        "image": {"type": "string", "format": "binary", "description": f"JPEG, PNG or WebP file; up to {limits.items}"}
-    }
-    image = {"type": "string", "description": f"JPEG, PNG or WebP in base64 or as a data URL; {many}"}
-    body: dict[str, Any] = {"image": image}
+    form: dict[str, Any] = {}
+    body: dict[str, Any] = {}
+    if operation.image != "none":
+        about = f"JPEG, PNG or WebP file; up to {limits.items}"
+        form["image"] = {"type": "string", "format": "binary", "description": about}
+        body["image"] = {"type": "string", "description": f"JPEG, PNG or WebP in base64 or as a data URL; {many}"}
     if operation.text is not None:
         field = text | {"description": f"{operation.text_help} {many.capitalize()}.", "example": operation.example}
+        field["maxLength"] = limits.article_characters if operation.article else limits.text_characters
         form[operation.text] = body[operation.text] = field
+    if operation.box:
+        field = {
+            "type": "string",
+            "description": f"Left, top, right, bottom in pixels, {many}.",
+            "example": "10,20,90,80",
+        }
+        form["box"] = body["box"] = field
     if operation.limit is not None:
         field = {
             "type": "array",
@@ -108,7 +128,8 @@ def request_body(operation: Operation, limits: Limits) -> dict[str, Any]:
             "description": "The only answers that are possible. Leave it out for the model's own.",
         }
         form["candidates"] = body["candidates"] = field
-    required = ["image"] + ([operation.text] if operation.text else [])
+    left_out = {"candidates"} | ({"image"} if operation.image == "possible" else set())
+    required = [name for name in operation.fields if name not in left_out]
     content = {
         "multipart/form-data": {"schema": {"type": "object", "properties": form, "required": required}},
         "application/json": {"schema": {"type": "object", "properties": body, "required": required}},

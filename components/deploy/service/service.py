@@ -32,8 +32,8 @@ class Answer:
     """Value and score, as `Operation.show` gives them."""
     alternatives: list[dict[str, Any]]
     """Other values with their scores, best first."""
-    size: tuple[int, int]
-    """Width and height of the upright picture, whose pixels boxes refer to."""
+    size: tuple[int, int] | None
+    """Width and height of the upright picture, whose pixels boxes refer to; None where there was no picture."""
 
 
 class Service:
@@ -124,7 +124,7 @@ class Service:
         """
         model = self.model
         skills = [model.skill(item.operation, item.candidates) for item in items]
-        places: dict[bytes, list[int]] = {}  # one picture may have several questions
+        places: dict[bytes | None, list[int]] = {}  # one picture may have several questions
         for number, item in enumerate(items):
             places.setdefault(item.image, []).append(number)
         answers: list[Answer | None] = [None] * len(items)
@@ -151,10 +151,12 @@ class Service:
             self.metrics.items.add(item.operation.name)
         return model, answers
 
-    def _prepare(self, asked: Sequence[tuple[Skill, Item]]) -> tuple[tuple[int, int], list[Sample]]:
-        """Decode the picture that the items share and make the samples; in a thread of its own."""
-        picture = open_picture(asked[0][1].image, self.settings.limits)
-        return picture.size, [skill.sample(picture, item.text) for skill, item in asked]
+    def _prepare(self, asked: Sequence[tuple[Skill, Item]]) -> tuple[tuple[int, int] | None, list[Sample]]:
+        """Decode the picture that the items share, if any, and make the samples; in a thread of its own."""
+        content = asked[0][1].image
+        picture = None if content is None else open_picture(content, self.settings.limits)
+        samples = [skill.sample(picture, item.text, item.box) for skill, item in asked]
+        return None if picture is None else picture.size, samples
 
     def _compute(self, skill: Skill, samples: Sequence[Sample]) -> list[Prediction]:
         started = time.perf_counter()
@@ -167,7 +169,7 @@ class Service:
         return {(self.model.version, self.model.source): 1.0} if self.keeper.ready else {}
 
 
-def _answer(item: Item, prediction: Prediction, size: tuple[int, int]) -> Answer:
+def _answer(item: Item, prediction: Prediction, size: tuple[int, int] | None) -> Answer:
     operation = item.operation
     return Answer(operation.name, operation.show(prediction), operation.show_alternatives(prediction), size)
 

@@ -19,8 +19,10 @@ class Limits:
     pixel, for up to four pictures at a time."""
     text_characters: int = 500
     """Characters of one question or description, and of one candidate."""
+    article_characters: int = 8000
+    """Characters of one text to be summarized."""
     items: int = 16
-    """Pictures (or questions about one picture) in one request."""
+    """Pictures (or texts, or questions about one picture) in one request."""
     candidates: int = 100
     """Answers to choose from."""
 

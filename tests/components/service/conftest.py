@@ -17,8 +17,10 @@ from components.deploy.bundle import BUNDLE, EVALUATIONS, Bundle, Member, load_b
 from components.deploy.promote import register
 from components.deploy.registry import Registry
 from components.lineage import checkpoint_hash
+from ofa import OFA
 from ofa.checkpoint import save_folder
 from ofa.model import OFAConfig, OFAModel
+from ofa.model.vqgan import VQGAN, VQGANConfig
 from ofa.tasks import create
 from ofa.tasks.store import save_tasks
 from ofa.text import Tokenizer
@@ -67,6 +69,27 @@ def models(tmp_path_factory, make_checkpoint):
     folder = tmp_path_factory.mktemp("models")
     for seed, task in enumerate(TASKS):
         make_checkpoint(folder / task, task, seed)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def versatile(tmp_path_factory):
+    """A checkpoint folder that was trained for everything but detection; it paints with two codes, four a picture."""
+    folder = tmp_path_factory.mktemp("versatile")
+    tokens = Tokenizer.english()
+    words = {token for word in WORDS.split() for text in (word, f" {word}") for token in tokens.encode(text)}
+    bins = {tokens.bin(number) for number in range(0, 64, 2)}
+    torch.manual_seed(1)
+    allowed = tuple(sorted({0, 1, 2, 3, tokens.code(0), tokens.code(1)} | words | bins))
+    net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, output_ids=allowed, code_image_size=16))
+    with torch.no_grad():
+        net.encoder.image_projection.weight.mul_(30)
+        for layer in net.decoder.layers:
+            layer.cross_attention_output_norm.weight.mul_(8)
+    tasks = TASKS | dict.fromkeys(("vision_language", "image_classify"), {"patch_image_size": 32})
+    tasks |= {"image_gen": {"code_image_size": 16}, "gigaword": {}}
+    vqgan = VQGAN(VQGANConfig.preset("nano", channels=8, code_dim=8, codes=2))
+    OFA(net, tasks, "cpu", vqgan.eval()).save_pretrained(folder)
     return folder
 
 

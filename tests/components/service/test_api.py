@@ -70,7 +70,8 @@ def test_what_it_cannot_do(server, pictures):
     response = server.ask("detect", pictures[0])
     assert response.status_code == 404
     assert response.json()["error"] == "this model cannot detect; it can caption, answer, ground"
-    assert server.ask("paint", pictures[0]).json()["error"].startswith("no operation 'paint'")
+    assert server.post("/api/paint", json={"text": "a cat"}).json()["code"] == "not_found"
+    assert server.ask("sing", pictures[0]).json()["error"].startswith("no operation 'sing'")
     assert server.get("/nothing").json()["error"] == "there is nothing at /nothing"
     assert server.get("/api/caption").status_code == 405
 

@@ -35,7 +35,7 @@ def test_v2(server, images, pictures):
     assert server.get("/v2/health/live").json() == {"live": True}
     assert server.get("/v2/health/ready").json() == {"ready": True}
     model = server.get("/v2/models/ofa").json()
-    assert [entry["name"] for entry in model["inputs"]] == ["task", "image", "text"]
+    assert [entry["name"] for entry in model["inputs"]] == ["task", "image", "text", "box"]
     [version] = model["versions"]
     inputs = [tensor("task", ["caption", "ground"]), tensor("image", images), tensor("text", ["", "the car"])]
     body = server.post("/v2/models/ofa/infer", json={"id": "7", "inputs": inputs}).json()
@@ -68,7 +68,7 @@ def test_v2_with_a_version_and_chosen_outputs(server, images):
         ("/v1/models/ofa:predict", {"instances": [{"task": "cap", "image": "x"}]}, "no operation 'cap'"),
         ("/v1/models/ofa:predict", {"instances": [{"task": "caption", "image": "?"}]}, "instance 0: cannot use the"),
         ("/v1/models/ofa:predict", {"instances": [{"task": "vqa", "img": "?"}]}, "instance 0: unknown key 'img'"),
-        ("/v2/models/ofa/infer", {"inputs": [tensor("task", ["caption"])]}, "the input 'image' is missing"),
+        ("/v2/models/ofa/infer", {"inputs": [tensor("task", ["caption"])]}, "row 0: 'image' is missing"),
         ("/v2/models/ofa/infer", {"inputs": [tensor("task", ["a"], shape=[2])]}, "input 'task' has 1 values"),
         ("/v2/models/ofa/infer", {"inputs": [tensor("x", ["a"])]}, "unknown input 'x'"),
         ("/v2/models/ofa/infer", {"inputs": [tensor("task", [1])]}, "input 'task' must hold strings"),

@@ -73,7 +73,8 @@ function rows(entries) {
 
 function formExample(path, form) {
   const texts = Object.entries(form.properties).filter(([, field]) => field.example);
-  const parts = ["-F image=@picture.jpg", ...texts.map(([name, field]) => `-F ${name}="${field.example}"`)];
+  const picture = form.properties.image ? ["-F image=@picture.jpg"] : [];
+  const parts = [...picture, ...texts.map(([name, field]) => `-F ${name}="${field.example}"`)];
   return `curl ${parts.join(" ")} ${ORIGIN}${path}`;
 }
 
