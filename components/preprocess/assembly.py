@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 from components.preprocess.raw_table import RawTable
@@ -41,33 +42,48 @@ class Assembly:
     max_image_side: int = 0
     """See `tables`."""
 
-    def assemble(self, table: RawTable, rows: Sequence[SourceRow], work: Map) -> Built:
-        """Make the file of a table, unless it is there, or was the same in the earlier build."""
+    def assemble(self, table: RawTable, rows: Iterable[SourceRow], work: Map) -> Built:
+        """Make the file of a table, unless it is there, or was the same in the earlier build.
+
+        Its rows are read once to see whether they changed, and a second time to build, so that few of them are in
+        memory.
+        """
         path, description = self.staging / f"{table.name}.tsv", self.staging / SHARDS / f"{table.name}.json"
-        shards = self.shards(table, rows)
-        version = hashlib.sha256(" ".join(shard.fingerprint for shard in shards).encode()).hexdigest()
+        versions, total, space = [], 0, 0
+        for shard in self.shards(table, rows):
+            versions.append(shard.fingerprint)
+            total += len(shard.rows)
+            # Shards and the table that they are joined to exist side by side for a while.
+            space += self._size(shard) * (1 if shard.path.with_suffix(".json").is_file() else 2)
+        version = hashlib.sha256(" ".join(versions).encode()).hexdigest()
         built = read_built(description, path, version) or self._take_over(path, version)
         if built is None:
-            built = self._build(table, shards, path, version, work)
+            ensure_space(self.staging, space)
+            with bar(total, f"Building {table.name}", "row") as progress:
+                built = self._build(table, rows, path, version, work, progress.update)
             built.save(description)
-            for shard in shards:
-                shard.path.unlink(missing_ok=True)
+            for number in range(len(versions)):
+                self._shard_path(table, number).unlink(missing_ok=True)
         return built
 
-    def shards(self, table: RawTable, rows: Sequence[SourceRow]) -> list[Shard]:
+    def shards(self, table: RawTable, rows: Iterable[SourceRow]) -> Iterator[Shard]:
         """The shards of a table, finished or not."""
         prefix = f"{self.raw}{os.sep}"
         hashes = {path: entry["sha256"] for path, entry in self.files.items()}
-        shards = []
-        for start in range(0, len(rows), self.rows_per_shard):
-            part = [dict(row) for row in rows[start : start + self.rows_per_shard]]
+        remaining = iter(rows)
+        for number in count():
+            part = [dict(row) for row in islice(remaining, self.rows_per_shard)]
+            if not part:
+                return
             for row in part:
                 if "image_path" in row:
                     row["image_path"] = row["image_path"].removeprefix(prefix)
-            path = self.staging / SHARDS / f"{table.name}-{len(shards):05d}.tsv"
             version = fingerprint(table.kind, part, hashes, self.max_image_side)
-            shards.append(Shard(path, table.kind, self.raw, part, version, self.max_image_side))
-        return shards
+            path = self._shard_path(table, number)
+            yield Shard(path, table.kind, self.raw, part, version, self.max_image_side)
+
+    def _shard_path(self, table: RawTable, number: int) -> Path:
+        return self.staging / SHARDS / f"{table.name}-{number:05d}.tsv"
 
     def _take_over(self, path: Path, version: str) -> Built | None:
         """Use the table of the earlier build, if it was made from the same input."""
@@ -82,22 +98,36 @@ class Assembly:
                     shutil.copyfileobj(source, target, _COPY)
         return built
 
-    def _build(self, table: RawTable, shards: Sequence[Shard], path: Path, version: str, work: Map) -> Built:
-        missing = [shard for shard in shards if not shard.path.with_suffix(".json").is_file()]
-        # Shards and the table that they are joined to exist side by side for a while.
-        ensure_space(self.staging, sum(map(self._size, missing)) + sum(map(self._size, shards)))
+    def _build(
+        self,
+        table: RawTable,
+        rows: Iterable[SourceRow],
+        path: Path,
+        version: str,
+        work: Map,
+        advance: Callable[[int], object],
+    ) -> Built:
         statistics, rejected, before = Statistics(), [], 0
-        with bar(sum(len(shard.rows) for shard in shards), f"Building {table.name}", "row") as progress:
-            for shard, built in zip(shards, work(build, shards), strict=True):
-                statistics.merge(built.statistics)
-                rejected += [(before + number, uniq_id, reason) for number, uniq_id, reason in built.rejected]
-                before += len(shard.rows)
-                progress.update(len(shard.rows))
-        statistics.pictures = len({row["image_path"] for shard in shards for row in shard.rows if "image_path" in row})
-        with atomic_write(path, "wb") as file:
+        paths: list[Path] = []
+        pictures: set[str] = set()
+
+        def noted(shards: Iterable[Shard]) -> Iterator[Shard]:
             for shard in shards:
-                with open(shard.path, "rb") as part:
-                    shutil.copyfileobj(part, file, _COPY)
+                paths.append(shard.path)
+                pictures.update(row["image_path"] for row in shard.rows if "image_path" in row)
+                yield shard
+
+        for built in work(build, noted(self.shards(table, rows))):
+            statistics.merge(built.statistics)
+            rejected += [(before + number, uniq_id, reason) for number, uniq_id, reason in built.rejected]
+            done = built.statistics.rows + len(built.rejected)
+            before += done
+            advance(done)
+        statistics.pictures = len(pictures)
+        with atomic_write(path, "wb") as file:
+            for part in paths:
+                with open(part, "rb") as shard:
+                    shutil.copyfileobj(shard, file, _COPY)
         return Built(version, statistics, tuple(rejected))
 
     def _size(self, shard: Shard) -> int:

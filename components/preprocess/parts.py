@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,13 @@ def build_part(
     check_place(folder, PART)
     staging = make_staging(folder, keep=True)
     assembly = Assembly(plan.data.folder, plan.manifest.files, staging, folder, {}, rows_per_shard, max_image_side)
-    shards = [shard for table, rows in plan.each() for shard in assembly.shards(table, rows)][number::parts]
+    shards = (shard for table in plan.tables for shard in assembly.shards(table, plan.select(table)))
     with workers(processes) as work:
-        rows = sum(built.statistics.rows for built in work(build, shards))
+        built = [one.statistics.rows for one in work(build, islice(shards, number, None, parts))]
     with atomic_write(staging / PART) as file:
-        json.dump({"number": number, "parts": parts, "shards": len(shards), "rows": rows}, file)
+        json.dump({"number": number, "parts": parts, "shards": len(built), "rows": sum(built)}, file)
     replace_folder(staging, folder)
-    return rows
+    return sum(built)
 
 
 def take_parts(parts: Sequence[str], staging: Path) -> None:

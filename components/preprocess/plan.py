@@ -1,6 +1,6 @@
 """What the tables of a folder of raw data will hold, row by row, before anything is built."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,7 @@ from components.preprocess.manifest import Manifest
 from components.preprocess.quarantine import read_rejected
 from components.preprocess.raw_table import TRAIN, RawTable
 from components.preprocess.rows import check_kinds, open_raw
-from components.preprocess.selection import PerPicture, select
-from ofa.data.sources.records import SourceRow
+from components.preprocess.selection import PerPicture, Selection
 from ofa.data.sources.vqa import build_answers
 from ofa.errors import OFAError, nearest
 
@@ -28,15 +27,10 @@ class Plan:
     """By suffix of the language: the answers that VQA may give."""
     limits: PerPicture
 
-    def select(self, table: RawTable) -> tuple[dict[int, SourceRow], dict[str, int]]:
-        """The rows of a table by their number, and how many were left out for which reason."""
+    def select(self, table: RawTable) -> Selection:
+        """The rows of a table that are to be written."""
         rejected = self.rejected.get(table.name, {})
-        return select(table, rejected, self.limits, self.answers.get(language_of(table)))
-
-    def each(self) -> Iterator[tuple[RawTable, list[SourceRow]]]:
-        """Every table with its rows."""
-        for table in self.tables:
-            yield table, list(self.select(table)[0].values())
+        return Selection(table, rejected, self.limits, self.answers.get(language_of(table)))
 
     @property
     def origin(self) -> dict[str, Any]:

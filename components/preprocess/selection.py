@@ -1,8 +1,10 @@
 """Which rows go into a table: not the rejected ones, not more of a picture than asked for, answers of the list only."""
 
 import zlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from components.preprocess.raw_table import TRAIN, RawTable
 from components.preprocess.records import parse_answers
@@ -38,59 +40,88 @@ _KEYS = {
 """How the settings call them."""
 
 
-def select(
-    table: RawTable, rejected: Mapping[str, str], limits: PerPicture, answers: Collection[str] | None
-) -> tuple[dict[int, SourceRow], dict[str, int]]:
-    """The rows of a table that are to be written by their number, and how many were left out for which reason.
+@dataclass
+class Selection:
+    """The rows of a table that are to be written, read anew each time; few of them are in memory at once.
 
     Rows keep their order, but for those of vision_language: there the rows of a picture come together, whatever their
-    type, so that training can read them together (`ofa.data.mixing.Source.block`).
-
-    Args:
-        table: where the rows come from.
-        rejected: reasons by uniq-id of the rows that validation put aside.
-        limits: apply to the split `train`, and to pretraining; which rows of a picture stay is arbitrary, but always
-            the same.
-        answers: in the split `train`, only these answers stay, and the questions that have one of them.
+    type, so that training can read them together (`ofa.data.mixing.Source.block`). These are held in memory.
     """
-    left_out: dict[str, int] = {}
 
-    def leave_out(reason: str) -> None:
-        left_out[reason] = left_out.get(reason, 0) + 1
+    table: RawTable
+    """Where the rows come from."""
+    rejected: Mapping[str, str]
+    """Reasons by uniq-id of the rows that validation put aside."""
+    limits: PerPicture
+    """They apply to the split `train`, and to pretraining; which rows of a picture stay is arbitrary, but always the
+    same."""
+    answers: Collection[str] | None
+    """In the split `train`, only these answers stay, and the questions that have one of them."""
+    left_out: dict[str, int] = field(default_factory=dict, init=False)
+    """How many rows were left out for which reason; known once the rows were read to their end."""
 
-    rows = {}
-    for number, row in enumerate(table.rows()):
-        if reason := rejected.get(row["uniq_id"]):
-            leave_out(reason)
-        elif answers is not None and table.kind == "vqa" and table.split == TRAIN:
-            kept = [(confidence, text) for confidence, text in parse_answers(row["answers"]) if text in answers]
-            if kept:
-                rows[number] = row | {"answers": "&&".join(f"{confidence}|!+{text}" for confidence, text in kept)}
+    def __iter__(self) -> Iterator[SourceRow]:
+        for _, row in self._numbered():
+            yield row
+
+    def numbers(self, places: Collection[int]) -> dict[int, int]:
+        """The number in the table of the row at each of some places in this selection."""
+        wanted = set(places)
+        found = enumerate(self._numbered()) if wanted else ()
+        return {place: number for place, (number, _) in found if place in wanted}
+
+    def _numbered(self) -> Iterator[tuple[int, SourceRow]]:
+        left_out: Counter[str] = Counter()
+        rows = self._usable(left_out)
+        if (chosen := self._chosen) is not None:
+            rows = _only(rows, chosen, left_out)
+        yield from _by_picture(rows) if self.table.kind == "vision_language" else rows
+        self.left_out = dict(left_out)
+
+    def _usable(self, left_out: Counter[str]) -> Iterator[tuple[int, SourceRow]]:
+        """Rows that are good to write; the others are counted."""
+        filtered = self.answers is not None and self.table.kind == "vqa" and self.table.split == TRAIN
+        for number, row in enumerate(self.table.rows()):
+            if reason := self.rejected.get(row["uniq_id"]):
+                left_out[reason] += 1
+            elif filtered:
+                kept = [
+                    (confidence, text) for confidence, text in parse_answers(row["answers"]) if text in self.answers
+                ]
+                if kept:
+                    yield number, row | {"answers": "&&".join(f"{confidence}|!+{text}" for confidence, text in kept)}
+                else:
+                    left_out["no answer of the list of answers"] += 1
             else:
-                leave_out("no answer of the list of answers")
+                yield number, row
+
+    @cached_property
+    def _chosen(self) -> set[int] | None:
+        """Numbers of the rows that stay where a picture may have a few only."""
+        limit = getattr(self.limits, self.table.kind, 0)
+        if not limit or (self.table.split != TRAIN and self.table.kind != "vision_language"):
+            return None
+        groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for number, row in self._usable(Counter()):
+            group = groups.setdefault((row["image_path"], row.get("type", "")), [])
+            group.append((zlib.crc32(row["uniq_id"].encode()), number))
+        return {number for group in groups.values() for _, number in sorted(group)[:limit]}
+
+
+def _only(
+    rows: Iterable[tuple[int, SourceRow]], chosen: Collection[int], left_out: Counter[str]
+) -> Iterator[tuple[int, SourceRow]]:
+    for number, row in rows:
+        if number in chosen:
+            yield number, row
         else:
-            rows[number] = row
-    limit = getattr(limits, table.kind, 0)
-    if limit and (table.split == TRAIN or table.kind == "vision_language"):
-        chosen = _some_of_each(rows, limit)
-        left_out["enough rows of the picture"] = len(rows) - len(chosen)
-        rows = chosen
-    return (_by_picture(rows) if table.kind == "vision_language" else rows), left_out
+            left_out["enough rows of the picture"] += 1
 
 
-def _by_picture(rows: Mapping[int, SourceRow]) -> dict[int, SourceRow]:
+def _by_picture(rows: Iterable[tuple[int, SourceRow]]) -> Iterator[tuple[int, SourceRow]]:
     """The rows of a picture together, pictures in the order of their first rows."""
-    groups: dict[str, list[int]] = {}
-    for number, row in rows.items():
-        groups.setdefault(row["image_path"], []).append(number)
-    return {number: rows[number] for group in groups.values() for number in group}
-
-
-def _some_of_each(rows: Mapping[int, SourceRow], limit: int) -> dict[int, SourceRow]:
-    """At most `limit` rows of each picture and type, in their order."""
-    groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for number, row in rows.items():
-        group = groups.setdefault((row["image_path"], row.get("type", "")), [])
-        group.append((zlib.crc32(row["uniq_id"].encode()), number))
-    chosen = sorted(number for group in groups.values() for _, number in sorted(group)[:limit])
-    return {number: rows[number] for number in chosen}
+    groups: dict[str, list[tuple[int, SourceRow]]] = {}
+    for number, row in rows:
+        groups.setdefault(row["image_path"], []).append((number, row))
+    for group in groups.values():
+        yield from group

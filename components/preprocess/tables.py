@@ -107,16 +107,16 @@ def tables(
     bad: list[_Rejected] = []
     with workers(processes) as work:
         for table in plan.tables:
-            rows, left_out = plan.select(table)
-            built = assembly.assemble(table, list(rows.values()), work)
-            numbers = list(rows)
-            bad += [(table.name, numbers[number], uniq_id, reason) for number, uniq_id, reason in built.rejected]
+            selected = plan.select(table)
+            built = assembly.assemble(table, selected, work)
+            numbers = selected.numbers([place for place, _, _ in built.rejected])
+            bad += [(table.name, numbers[place], uniq_id, reason) for place, uniq_id, reason in built.rejected]
             if len(bad) > max_bad_rows:
                 raise OFAError(_too_many(bad, max_bad_rows))
             described[table.name] = {
                 "kind": table.kind,
                 "split": table.split,
-                "left_out": left_out,
+                "left_out": selected.left_out,
                 **built.to_dict(_MOST_VALUES),
             }
     for language, texts in plan.answers.items():

@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from ofa.errors import OFAError
@@ -21,7 +23,7 @@ Map = Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]
 def workers(processes: int = 0) -> Iterator[Map]:
     """A function like `map` that works in `processes` processes at once (0: one a core; 1: in this one).
 
-    The processes end with this one, even when it is killed.
+    It takes few items ahead of what it gives. The processes end with this one, even when it is killed.
 
     Raises:
         OFAError: a process was killed, for example because memory ran out.
@@ -33,13 +35,24 @@ def workers(processes: int = 0) -> Iterator[Map]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=_end_with_parent)
     try:
-        yield pool.map
+        yield partial(_map, pool, count + 1)
     except BrokenProcessPool as error:
         raise OFAError(
             "a worker process was killed, perhaps for lack of memory; run the same command again: what is done is kept"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _map(pool: ProcessPoolExecutor, ahead: int, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """As `pool.map`, which would take all items at once."""
+    started: deque[Future[R]] = deque()
+    for item in items:
+        started.append(pool.submit(work, item))
+        if len(started) > ahead:
+            yield started.popleft().result()
+    while started:
+        yield started.popleft().result()
 
 
 def _end_with_parent() -> None:
