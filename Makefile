@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install repro test browser images e2e lint lock clean
+.PHONY: help install repro test programs images e2e lint lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,19 +33,25 @@ endif
 	dvc repro
 	ofa summary
 
-test: install browser ## run the tests
+test: install programs ## run the tests
 	ruff check .
 	ruff format --check .
 	OMP_NUM_THREADS=1 pytest -n 2
 
-browser: # the page's tests drive a real one; without it, and without the right to install it, they are skipped
-	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
-		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
+# Tests drive a real browser and keep a registry in a real database; without these programs, and without the right to
+# install them, those tests are skipped.
+programs:
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	missing=; \
+	command -v chromium >/dev/null || missing="chromium"; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	[ -z "$$missing" ] || { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; }
 
 images: ## build the container images of the steps
 	docker/build.sh
 
-e2e: install ## run the pipeline at its smallest setting, every step in its container
+e2e: install ## the long tests, and the pipeline at its smallest setting, every step in its container
+	pytest -m slow
 	docker/build.sh preprocess train evaluate deploy
 	ofa pipeline run finetune --profile smoke --runner docker --out runs/e2e
 
