@@ -1,4 +1,4 @@
-"""ROUGE by hand and by brute force."""
+"""ROUGE by hand, by brute force, and as recorded from the package rouge-score 0.1.2 with its stemmer."""
 
 import random
 from itertools import combinations
@@ -7,10 +7,91 @@ import pytest
 
 from ofa.errors import OFAError
 from ofa.metrics.rouge import rouge_l, rouge_n, score, words
+from ofa.metrics.stemming import stem
+
+RECORDED = [
+    (
+        "police arrested two men after the robberies",
+        "two men were arrested by police following a robbery",
+        [0.625, 0.142857142857, 0.375],
+        [0.555555555556, 0.125, 0.333333333333],
+    ),
+    (
+        "stocks fall # percent as oil prices rise",
+        "stock falls by # percent ; oil price rising",
+        [0.857142857143, 0.5, 0.857142857143],
+        [0.857142857143, 0.5, 0.857142857143],
+    ),
+    (
+        "u.s. president visits china's capital",
+        "american president is visiting the chinese capital",
+        [0.428571428571, 0.0, 0.428571428571],
+        [0.428571428571, 0.0, 0.428571428571],
+    ),
+    (
+        "the ministers' meetings were cancelled",
+        "minister cancels meeting",
+        [0.75, 0.0, 0.5],
+        [1.0, 0.0, 0.666666666667],
+    ),
+    (
+        "dying skies and tying news",
+        "the sky dies , ties are news",
+        [0.727272727273, 0.0, 0.545454545455],
+        [0.666666666667, 0.0, 0.5],
+    ),
+    (
+        "easily the happiest generalizations",
+        "happy generalization , easy",
+        [0.285714285714, 0.0, 0.285714285714],
+        [0.333333333333, 0.0, 0.333333333333],
+    ),
+    ("a a a b", "a b a c", [0.75, 0.333333333333, 0.5], [0.75, 0.333333333333, 0.5]),
+    ("", "nothing at all", [0.0, 0.0, 0], [0.0, 0.0, 0]),
+    ("running runner runs", "ran", [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+]
+"""Summary, reference, F1 and recall of ROUGE-1, -2 and -L."""
 
 
 def test_words():
     assert words("Don't SHOUT, #.# 3.5!") == ["don", "t", "shout", "3", "5"]
+
+
+@pytest.mark.parametrize(("summary", "reference", "f1", "recall"), RECORDED)
+def test_numbers_are_those_of_rouge_score(summary, reference, f1, recall):
+    overlaps = [rouge_n(summary, reference, 1), rouge_n(summary, reference, 2), rouge_l(summary, reference)]
+    assert [overlap.f1 for overlap in overlaps] == pytest.approx(f1, abs=1e-9)
+    assert [overlap.recall for overlap in overlaps] == pytest.approx(recall, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "stems"),
+    [  # examples of Porter's paper, and those where NLTK differs from it
+        (
+            "caresses ponies ties caress cats feed agreed plastered bled motoring sing",
+            "caress poni tie caress cat feed agre plaster bled motor sing",
+        ),
+        (
+            "conflated troubled sized hopping tanned falling hissing fizzed failing filing",
+            "conflat troubl size hop tan fall hiss fizz fail file",
+        ),
+        (
+            "happy enjoy relational conditional valenci digitizer operator feudalism",
+            "happi enjoy relat condit valenc digit oper feudal",
+        ),
+        ("triplicate formative formalize electrical hopeful goodness", "triplic form formal electr hope good"),
+        (
+            "revival allowance inference adjustable replacement adoption irritant",
+            "reviv allow infer adjust replac adopt irrit",
+        ),
+        (
+            "probate rate cease controll roll skies dying news dies geologi",
+            "probat rate ceas control roll sky die news die geolog",
+        ),
+    ],
+)
+def test_stems(words, stems):
+    assert " ".join(map(stem, words.split())) == stems
 
 
 def test_hand_computed_case():
