@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from ofa.settings import load_yaml
 
 PACKAGES = ("ofa", "torch", "torchvision", "numpy", "pillow", "pycocoevalcap")
 """Packages whose versions are recorded."""
+
+ORIGIN = "origin.json"
+"""In a network's folder: what it was trained from. The same training writes the same, on every machine."""
 
 _BLOCK = 1 << 20
 
@@ -39,6 +42,22 @@ def checkpoint_hash(path: str | Path) -> tuple[str, int]:
     files = [path / CONFIG, weights]
     lines = [f"{sha256_file(file)}  {file.name}\n" for file in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest(), sum(file.stat().st_size for file in files)
+
+
+def training_origin(stage: str, settings: Mapping[str, Any], parent: str | Path = "") -> dict[str, str]:
+    """What a training makes its network from, besides its tables: settings as JSON values, and the network that it
+    starts from, if there is one."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    found = {"stage": stage, "settings_sha256": digest}
+    if parent and Path(parent).exists():
+        found |= {"parent": str(parent), "parent_sha256": checkpoint_hash(parent)[0]}
+    return found
+
+
+def read_origin(checkpoint: str | Path) -> dict[str, str]:
+    """What `training_origin` found, as it stands in the checkpoint's folder; empty where it does not."""
+    path = Path(checkpoint) / ORIGIN
+    return load_yaml(path) if path.is_file() else {}
 
 
 def table_hash(paths: Sequence[str | Path]) -> str:

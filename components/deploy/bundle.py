@@ -19,7 +19,7 @@ from typing import Any
 
 from components.evaluate.record import PREDICTIONS, RECORD, Evaluation, find, load, load_json
 from components.folders import make_staging, replace_folder
-from components.lineage import checkpoint_hash
+from components.lineage import ORIGIN, checkpoint_hash
 from ofa import checkpoint
 from ofa.checkpoint import save_folder
 from ofa.checkpoint.folder import CARD, CONFIG, TOKENIZER, WEIGHTS
@@ -130,7 +130,7 @@ def _checkpoint(evaluation: Evaluation, places: Mapping[str, Path], out: Path) -
             f"{source}: the checkpoint changed after it was evaluated for {evaluation.task}; evaluate it again"
         )
     if (source / WEIGHTS).is_file():
-        for name in (CONFIG, WEIGHTS, TOKENIZER, CARD):
+        for name in (CONFIG, WEIGHTS, TOKENIZER, CARD, ORIGIN):
             if (source / name).is_file():
                 _link(source / name, out / name)
         for file in sorted((source / FOLDER).glob("*")):  # what painting needs

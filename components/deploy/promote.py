@@ -116,6 +116,10 @@ def register(bundle: str, store: Registry, attachments: Sequence[str] = (), pipe
         if store.exists() and (known := store.find(_KEY, content.sha256)):
             return known.number
         tags = lineage_tags(bundle, content) | ({"pipeline_run": pipeline_run} if pipeline_run else {})
+        for task in content.tasks:  # trained from a network of the registry, such as the champion's
+            parent = tags.get(f"{task}.parent_sha256", "")
+            if parent and store.exists() and (known := store.find(f"{task}.checkpoint_sha256", parent)):
+                tags[f"{task}.parent_version"] = known.number
         return _log_and_register(bundle, content, store, tags, attachments)
 
 
@@ -135,6 +139,7 @@ def lineage_tags(bundle: str, content: Bundle) -> dict[str, str]:
         }
         tags |= {f"{task}.table_dvc": origin.table_dvc} if origin.table_dvc else {}
         tags |= {f"{task}.data_{key}": str(value) for key, value in origin.data.items()}
+        tags |= {f"{task}.{key}": value for key, value in origin.training.items()}
     return tags
 
 

@@ -116,6 +116,7 @@ def evaluate(
         search=_plain(dataclasses.asdict(job.make_search(instance))),
         versions=lineage.versions(),
         data=lineage.data_origin(paths[0]),
+        training=lineage.read_origin(checkpoint),
     )
     # Scores are computed of all predictions each time, so that metrics do not count.
     code = code_hash(predict.__module__, type(instance).__module__, without=["ofa.metrics"])

@@ -26,9 +26,14 @@ def evaluate_network(
         split: Which split to evaluate.
         settings: Fields of the section `evaluate` of params.yaml.
     """
-    from components.evaluate.stage import evaluate_stage
+    from tempfile import TemporaryDirectory
 
-    found = evaluate_stage(task, network.path, tables.path, split, evaluation.path, params="", **settings)
+    from components.evaluate.stage import evaluate_stage
+    from components.params import save_sections
+
+    with TemporaryDirectory() as folder:
+        params = save_sections(folder, evaluate=settings)
+        found = evaluate_stage(task, network.path, tables.path, split, evaluation.path, params=params)
     metrics.metadata.update(found.scores)
 
 

@@ -53,6 +53,9 @@ class Lineage:
     """Versions of the packages that compute."""
     data: dict[str, Any] = field(default_factory=dict)
     """Where the rows come from: source, version and, out of a git repository, commit; empty for a table alone."""
+    training: dict[str, str] = field(default_factory=dict)
+    """What the checkpoint was trained from (`components.lineage.training_origin`); empty where its folder has no word
+    of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

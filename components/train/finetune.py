@@ -9,7 +9,7 @@ import torch
 
 from components.tables import open_table
 from components.train.network import new_network
-from components.train.run import deliver, fit
+from components.train.run import deliver, fit, origin_of
 from components.train.samples import SHOWN, Samples
 from components.train.settings import finetune_section, train_config
 from components.train.tracking import log_samples
@@ -87,8 +87,9 @@ def finetune(
         callbacks=[samples],
     )
     card = {"Training": {"stage": name, "steps": result.steps}, "Validation": result.metrics}
+    origin = origin_of(name, config, init, finetune=settings)
     vqgan = Path(tables) / FOLDER
-    deliver(net, out or f"models/{name}", {task.name: task}, card, vqgan if vqgan.is_dir() else None)
+    deliver(net, out or f"models/{name}", {task.name: task}, card, origin, vqgan if vqgan.is_dir() else None)
     return result
 
 

@@ -3,7 +3,7 @@
 from components.params import section
 from components.tables import open_table
 from components.train.network import first_network, located_tasks
-from components.train.run import deliver, fit
+from components.train.run import deliver, fit, origin_of
 from components.train.settings import ModelSettings, PretrainSection, train_config
 from ofa.tasks.pretrain import known_tasks, make_tasks, sources
 from ofa.train.loop import TrainResult
@@ -40,16 +40,18 @@ def pretrain(
     net = first_network(tables, params, init)
     for source in mixture:
         source.task.check_vocabulary(net.config.vocabulary_size)
+    logged = {"model": section(params, "model", ModelSettings), "pretrain": settings}
     result = fit(
         "pretrain",
         net,
         mixture,
         config,
         work,
-        {"model": section(params, "model", ModelSettings), "pretrain": settings, "init": init},
+        logged | {"init": init},
         step="pretrain",
         workers=settings.workers,
         max_bad_rows=settings.max_bad_rows,
     )
-    deliver(net, out, known_tasks(settings.tables, tasks), {"Training": {"stage": "pretrain", "steps": result.steps}})
+    card = {"Training": {"stage": "pretrain", "steps": result.steps}}
+    deliver(net, out, known_tasks(settings.tables, tasks), card, origin_of("pretrain", config, init, **logged))
     return result

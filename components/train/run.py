@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,12 +11,13 @@ from typing import Any
 
 from components.code import STEPS
 from components.folders import make_staging, replace_folder
-from components.lineage import git_commit, table_hash
+from components.lineage import ORIGIN, git_commit, table_hash, training_origin
 from components.train.curves import plot_curves
 from components.train.tracking import tracking
 from ofa.checkpoint import save_folder
 from ofa.checkpoint.vqgan import FOLDER
 from ofa.data import Table
+from ofa.data.files import atomic_write
 from ofa.data.mixing import Source, Stream
 from ofa.errors import OFAError
 from ofa.model import OFAModel
@@ -99,12 +101,23 @@ def fit(
         return train(net, stream, config, work, validate=validate, objective=objective, **common)
 
 
+def origin_of(stage: str, config: TrainConfig, parent: str = "", **settings: Any) -> dict[str, str]:
+    """What a training makes its network from: sections of settings, and a network to start from."""
+    return training_origin(stage, _plain({"train": config, **settings}), parent)
+
+
 def deliver(
-    net: OFAModel, out: str | Path, tasks: Mapping[str, Task], card: Mapping[str, Any], vqgan: Path | None = None
+    net: OFAModel,
+    out: str | Path,
+    tasks: Mapping[str, Task],
+    card: Mapping[str, Any],
+    origin: Mapping[str, str] | None = None,
+    vqgan: Path | None = None,
 ) -> None:
     """Write a trained network with its tasks' settings as the folder `out`; it appears whole or not at all.
 
-    `vqgan` is the folder of the VQ-GAN that made the codes of its tables. Of several processes the main one writes:
+    `origin` is what `origin_of` tells of the training, `vqgan` the folder of the VQ-GAN that made the codes of its
+    tables. Of several processes the main one writes:
     every rank holds the same weights.
     """
     if not World.connect(next(net.parameters()).device.type).is_main:
@@ -113,6 +126,9 @@ def deliver(
     staging = make_staging(out)
     save_folder(staging, net, dict(card))
     save_tasks(staging, tasks)
+    if origin is not None:
+        with atomic_write(staging / ORIGIN) as file:
+            json.dump(origin, file, indent=2)
     if vqgan is not None:
         shutil.copytree(vqgan, staging / FOLDER)
     replace_folder(staging, out)

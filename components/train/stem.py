@@ -3,7 +3,7 @@
 from components.params import section
 from components.tables import open_table
 from components.train.network import first_network
-from components.train.run import deliver, running
+from components.train.run import deliver, origin_of, running
 from components.train.settings import ModelSettings, StemSection, train_config
 from ofa.tasks.detection import Detection
 from ofa.tasks.refcoco import Refcoco, RefcocoSettings
@@ -52,5 +52,6 @@ def stem(
             workers=settings.workers,
             **common,
         )
-    deliver(net, out, {}, {"Training": {"stage": "stem", "steps": result.steps}, "Validation": result.metrics})
+    card = {"Training": {"stage": "stem", "steps": result.steps}, "Validation": result.metrics}
+    deliver(net, out, {}, card, origin_of("stem", config, **logged))
     return result

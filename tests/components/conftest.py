@@ -10,6 +10,7 @@ from kfp import local
 from PIL import Image, ImageDraw
 
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Speed
+from components.lineage import ORIGIN, training_origin
 from ofa.checkpoint import save_folder
 from ofa.data import TABLES, TableWriter
 from ofa.data.images import encode_base64
@@ -25,7 +26,8 @@ WORDS = "a the red green blue square circle is on of yes no 1 2 left right"
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory):
-    """A function from a seed to the folder of a small random network that may say `WORDS` and boxes."""
+    """A function from a seed to the folder of a small random network that may say `WORDS` and boxes. Each says that it
+    was trained from the one before."""
     folder = tmp_path_factory.mktemp("networks")
     tokens = Tokenizer.english()
     words = {token for word in WORDS.split() for token in tokens.encode(f" {word}")}
@@ -38,6 +40,8 @@ def network(tmp_path_factory):
             net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, output_ids=tuple(allowed)))
             save_folder(path, net)
             save_tasks(path, {name: create(name, SETTINGS) for name in ("caption", "refcoco", "vqa")})
+            origin = training_origin("any", SETTINGS, folder / str(seed - 1))
+            (path / ORIGIN).write_text(json.dumps(origin))
         return str(path)
 
     return make

@@ -37,4 +37,6 @@ def test_the_steps_run_as_components(tmp_path, kfp_here, network, write_table, u
             promote_release(release=made.output, decision=decided.outputs["decision"], registry=uri)
 
     release_pipeline()
-    assert Registry(uri).alias("champion").number == "4"
+    champion = Registry(uri).alias("champion")
+    assert champion.number == "4" and len(champion.tags["params_sha256"]) == 64
+    assert champion.tags["refcoco.settings_sha256"]

@@ -7,6 +7,7 @@ import pytest
 from components.deploy.bundle import load_bundle
 from components.deploy.promote import register
 from components.deploy.registry import Registry
+from components.lineage import checkpoint_hash
 
 
 def test_tags_tell_where_it_comes_from(stock, finished):
@@ -22,6 +23,17 @@ def test_tags_tell_where_it_comes_from(stock, finished):
     assert version.tags["git_commit"] == content.git_commit and version.tags["pipeline_run"] == "run-7"
     run = store.client.get_run(version.run_id)
     assert run.data.metrics["caption.CIDEr"] == pytest.approx(record["scores"]["CIDEr"])
+
+
+def test_tags_name_the_parent(stock, network):
+    """By its hash, and as a version where the registry knows it."""
+    store = Registry(f"sqlite:///{stock}/mlflow.db")
+    versions = [store.find("bundle_sha256", load_bundle(stock / f"release-{seed}").sha256) for seed in range(3)]
+    assert [version.tags.get("caption.parent_version") for version in versions] == [None, "1", "2"]
+    for seed in (1, 2):
+        tags = versions[seed].tags
+        assert tags["caption.parent_sha256"] == checkpoint_hash(network(seed - 1))[0]
+        assert tags["caption.parent"] == network(seed - 1) and len(tags["refcoco.settings_sha256"]) == 64
 
 
 def test_a_bundle_is_registered_once(stock, uri):

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from components.lineage import checkpoint_hash, read_origin
 from components.train import run
 from components.train.finetune import finetune
 from components.train.network import smooth_bins
@@ -42,6 +43,10 @@ def test_each_step_starts_where_the_last_one_ended(workplace, small_tables, para
     assert torch.equal(trained["embed_tokens.weight"][unused], before["embed_tokens.weight"][unused])
     assert not torch.equal(trained["decoder.norm.weight"], before["decoder.norm.weight"])
     assert saved_settings("models/refcoco")["refcoco"]["num_bins"] == 16
+    origins = [read_origin(f"models/{stage}") for stage in ("stem", "pretrain", "refcoco")]
+    parents = [None, *(checkpoint_hash(f"models/{stage}")[0] for stage in ("stem", "pretrain"))]
+    assert [origin.get("parent_sha256") for origin in origins] == parents
+    assert len({origin["settings_sha256"] for origin in origins}) == 3
     (box,) = OFA.from_pretrained("models/refcoco", device="cpu").ground(_picture(small_tables), "the cat")
     assert box.x1 <= 80 and box.y1 <= 64
 
