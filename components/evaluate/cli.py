@@ -21,9 +21,10 @@ def group(
     compare: Annotated[
         tuple[str, str] | None, typer.Option(help="Two evaluation folders: short for `ofa evaluate compare A B`.")
     ] = None,
+    out: Annotated[str, typer.Option(help="With --compare: page with pictures of wins and losses.")] = "",
 ) -> None:
     if compare is not None and context.invoked_subcommand is None:
-        compare_two(*compare)
+        compare_two(*compare, out=out)
 
 
 @app.command()
@@ -142,6 +143,8 @@ def report(
         list[str] | None, typer.Option(help="Folder of a training, or of several, for curves; repeatable.")
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "OFA evaluation",
+    pictures: Annotated[str, typer.Option(help="Folder for pictures that the Markdown shows; empty: none.")] = "",
+    earlier: Annotated[str, typer.Option(help="Folder of the trainings before, for the curves among them.")] = "",
 ) -> None:
     """Write a report: a page that opens anywhere, Markdown for pull requests, JSON for machines.
 
@@ -149,5 +152,5 @@ def report(
     """
     from components.evaluate.report import report
 
-    report(evaluations, out, gate or None, training or (), title)
+    report(evaluations, out, gate or None, training or (), title, sheets=pictures, earlier=earlier)
     typer.echo(out)

@@ -6,6 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from PIL import Image
+
 from components.evaluate.measure import Row
 from components.evaluate.record import Evaluation
 from ofa import tasks
@@ -28,13 +30,19 @@ class Album:
         except OFAError:
             self.table = None  # a report about an evaluation from elsewhere: numbers and texts without pictures
 
+    def image(self, number: int) -> Image.Image | None:
+        """The picture of a row; None where it has none."""
+        if self.table is None or "image" not in self.table.columns or number >= len(self.table):
+            return None
+        try:
+            return decode(self.table[number]["image"])
+        except (RowError, ImageError):
+            return None
+
     def picture(self, number: int) -> dict[str, Any]:
         """`image` (data URL, None without a picture), its `width` and `height`, and the `size` of the original."""
-        if self.table is None or "image" not in self.table.columns or number >= len(self.table):
-            return {"image": None}
-        try:
-            image = decode(self.table[number]["image"])
-        except (RowError, ImageError):
+        image = self.image(number)
+        if image is None:
             return {"image": None}
         size = image.size
         image.thumbnail((SIDE, SIDE))

@@ -1,6 +1,7 @@
 """The report step: one page about a release that opens anywhere, the same table in Markdown, and JSON for machines."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from components.evaluate.charts import line_chart, read_curves
 from components.evaluate.gallery import Album, card, choose
 from components.evaluate.record import Evaluation, Slice, find, load, load_json, load_predictions
+from components.evaluate.sheets import write_curves, write_sheets
 from ofa.data.files import atomic_write
 
 _UNPLOTTED = {
@@ -28,6 +30,8 @@ def report(
     title: str = "OFA evaluation",
     pictures: int = 6,
     seed: int = 0,
+    sheets: str = "",
+    earlier: str = "",
 ) -> None:
     """Write a report as `out` (HTML without any outside file), and beside it as .md and .json.
 
@@ -40,21 +44,30 @@ def report(
         title: of the page.
         pictures: rows shown in each gallery.
         seed: of the random gallery.
+        sheets: folder for pictures that the Markdown shows: of predictions and learning curves; empty for none.
+        earlier: folder of the trainings before, by the same names, that those curves are held against.
     """
     found = {task: (folder, load(folder)) for task, folder in find(evaluations).items()}
     decision = load_json(Path(gate), "a gate decision") if gate else None
+    runs = [run for folder in training for run in _runs(Path(folder))]
     page = render(
         "report.html.j2",
         title=title,
         gate=decision,
-        curves=[curve for folder in training for run in _runs(Path(folder)) for curve in _curves(run)],
+        curves=[curve for run in runs for curve in _curves(run)],
         tasks=[_task(folder, evaluation, pictures, seed) for folder, evaluation in found.values()],
     )
     records = {task: evaluation for task, (_, evaluation) in found.items()}
+    shown = {}
+    if sheets:
+        shown = {f"Pictures of {task}": path for task, path in write_sheets(found, Path(sheets), seed).items()}
+        curves = Path(sheets) / "loss.png"
+        shown |= {"Learning curves": curves} if write_curves(runs, curves, Path(earlier) if earlier else None) else {}
+    links = {text: os.path.relpath(path, Path(out).parent) for text, path in shown.items()}
     with atomic_write(out) as file:
         file.write(page)
     with atomic_write(Path(out).with_suffix(".md")) as file:
-        file.write(markdown(records, decision, title))
+        file.write(markdown(records, decision, title, links))
     with atomic_write(Path(out).with_suffix(".json")) as file:
         json.dump(summary(records, decision), file, indent=2)
         file.write("\n")
@@ -72,8 +85,13 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def markdown(evaluations: Mapping[str, Evaluation], gate: Mapping[str, Any] | None, title: str) -> str:
-    """Scores beside baselines, and the gate's decision, for a pull request."""
+def markdown(
+    evaluations: Mapping[str, Evaluation],
+    gate: Mapping[str, Any] | None,
+    title: str,
+    pictures: Mapping[str, str] | None = None,
+) -> str:
+    """Scores beside baselines, the gate's decision, and pictures by their titles, for a pull request."""
     lines = [
         f"# {title}",
         "",
@@ -98,6 +116,8 @@ def markdown(evaluations: Mapping[str, Evaluation], gate: Mapping[str, Any] | No
         lines += ["", f"## Gate: {gate['decision']}", "", gate["reason"], "", "| | task | rule | why |"]
         lines += ["| --- | --- | --- | --- |"]
         lines += [f"| {marks[f['passed']]} | {f['task']} | {f['rule']} | {f['why']} |" for f in gate["findings"]]
+    for text, path in (pictures or {}).items():
+        lines += ["", f"<details><summary>{text}</summary>", "", f"![{text}]({path})", "", "</details>"]
     return "\n".join(lines) + "\n"
 
 
@@ -164,6 +184,9 @@ def _lineage(e: Evaluation) -> dict[str, str]:
     lines = {
         "checkpoint": f"{origin.checkpoint} ({origin.checkpoint_bytes / 1e6:.1f} MB)",
         "checkpoint sha256": origin.checkpoint_sha256,
+        "trained from": origin.training.get("parent"),
+        "trained from, sha256": origin.training.get("parent_sha256"),
+        "training settings sha256": origin.training.get("settings_sha256"),
         "table": ", ".join(origin.table),
         "table sha256": origin.table_sha256,
         "table in dvc.lock": origin.table_dvc,

@@ -68,7 +68,9 @@ def test_two_evaluations_are_compared_either_way(tmp_path, write_evaluation):
     assert result.exit_code == 0, result.output
     assert "0.5000 -> 1.0000" in result.stdout and "the second is better" in result.stdout
     assert page.exists() and json.loads(page.with_suffix(".json").read_text())["wins"] == 20
-    assert CliRunner().invoke(app, ["--compare", a, b]).stdout == result.stdout
+    other = tmp_path / "other.html"
+    assert CliRunner().invoke(app, ["--compare", a, b, "--out", str(other)]).stdout == result.stdout
+    assert other.read_text() == page.read_text()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import shutil
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image, ImageColor
 
 from components.evaluate.charts import line_chart
 from components.evaluate.compare import compare
@@ -14,6 +15,7 @@ from components.evaluate.comparison_page import write_comparison
 from components.evaluate.evaluate import evaluate
 from components.evaluate.record import PREDICTIONS, load_predictions
 from components.evaluate.report import report
+from components.train.samples import PREDICTED, TRUE
 from ofa.errors import OFAError
 
 QUICK = {"latency_samples": 1, "resamples": 200, "params": None, "skip": ["METEOR"]}
@@ -161,6 +163,23 @@ def test_a_box_with_swapped_corners_is_drawn(tmp_path, evaluations):
     (evaluations / "refcoco" / PREDICTIONS).write_text("".join(json.dumps(row) + "\n" for row in rows))
     report(str(evaluations), str(tmp_path / "report.html"))
     assert '<rect class="predicted" x="10" y="20" width="30" height="10"' in (tmp_path / "report.html").read_text()
+
+
+def test_markdown_shows_pictures_and_curves(tmp_path, evaluations):
+    for place, loss in (("runs", "1.5"), ("before", "2.0")):
+        (tmp_path / place / "stem").mkdir(parents=True)
+        (tmp_path / place / "stem" / "history.csv").write_text(f"step,loss\n10,2.5\n20,{loss}\n")
+    options = {"training": [str(tmp_path / "runs")], "sheets": str(tmp_path / "shown" / "pictures")}
+    report(str(evaluations), str(tmp_path / "shown" / "report.html"), **options)
+    links = re.findall(r"!\[.*\]\((.*)\)", (tmp_path / "shown" / "report.md").read_text())
+    assert links == ["pictures/caption.jpg", "pictures/refcoco.jpg", "pictures/loss.png"]
+    alone = (tmp_path / "shown" / "pictures" / "loss.png").read_bytes()
+    colors = Image.open(tmp_path / "shown" / "pictures" / "refcoco.jpg").convert("RGB").getdata()
+    for color in (PREDICTED, TRUE):  # JPEG blurs thin lines
+        near = [max(abs(a - b) for a, b in zip(pixel, ImageColor.getrgb(color), strict=True)) for pixel in colors]
+        assert sum(distance < 40 for distance in near) > 50
+    report(str(evaluations), str(tmp_path / "shown" / "report.html"), earlier=str(tmp_path / "before"), **options)
+    assert (tmp_path / "shown" / "pictures" / "loss.png").read_bytes() != alone, "the curve before is drawn as well"
 
 
 def test_no_evaluation_is_named(tmp_path):

@@ -1,0 +1,89 @@
+"""Pictures of predictions and of learning curves as files, for Markdown, where no page can be shown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from components.evaluate.charts import read_curves
+from components.evaluate.gallery import Album, choose, drawn, reference_texts
+from components.evaluate.measure import Row
+from components.evaluate.record import Evaluation, load_predictions
+from components.train.samples import COLUMNS, PREDICTED, SIDE, TRUE, sheet
+from ofa.data.draw import Mark, draw
+from ofa.data.files import atomic_write
+
+COLORS = {"predicted": PREDICTED, "reference": TRUE}
+
+
+def write_sheets(evaluations: Mapping[str, tuple[Path, Evaluation]], folder: Path, seed: int = 0) -> dict[str, Path]:
+    """A picture of each task with rows of its best, worst and random predictions, beside what is true.
+
+    Args:
+        evaluations: folder and record by task.
+        folder: gets TASK.jpg; tasks without pictures give none.
+        seed: of the random ones.
+
+    Returns:
+        The files by task.
+    """
+    found = {}
+    for task, (place, evaluation) in evaluations.items():
+        rows, album = load_predictions(place), Album(evaluation)
+        metric = "IoU" if "IoU" in rows[0]["measures"] else evaluation.metric
+        chosen = choose(rows, metric, COLUMNS, seed)
+        tiles = [_tile(row, album, metric, kind) for kind, some in chosen.items() for row in some]
+        if picture := sheet([tile for tile in tiles if tile is not None]):
+            found[task] = folder / f"{task}.jpg"
+            with atomic_write(found[task], "wb") as file:
+                picture.save(file, "JPEG", quality=85)
+    return found
+
+
+def write_curves(trainings: Sequence[Path], path: Path, earlier: Path | None = None) -> bool:
+    """Draw the loss of trainings, and of the trainings of the same names in the folder `earlier`, as one picture.
+
+    Returns:
+        False where no training has a curve.
+    """
+    from matplotlib.figure import Figure
+
+    curves = {run.name: _loss(run) for run in trainings}
+    curves = {name: curve for name, curve in curves.items() if curve}
+    if not curves:
+        return False
+    figure = Figure(figsize=(3.2 * len(curves), 2.4), layout="constrained")
+    for axes, (name, curve) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
+        before = _loss(earlier / name) if earlier else None
+        if before:
+            axes.plot(*before, color="0.65", label="before")
+        axes.plot(*curve, color="tab:blue", label="now")
+        axes.set_title(f"loss of {name}", fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+        if before:
+            axes.legend(fontsize=7)
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=110)
+    return True
+
+
+def _tile(row: Row, album: Album, metric: str, kind: str) -> Image.Image | None:
+    picture = album.image(row["row"])
+    if picture is None:
+        return None
+    title = f"{kind.partition(',')[0]}: {metric} {row['measures'][metric]:.3f}"
+    if "size" in row:
+        boxes = drawn("predicted", row["prediction"]) + drawn("reference", *row["references"])
+        marks = [Mark(box, "", COLORS[kind]) for kind, box in boxes]
+        said = f"{row['text']}\n(red: predicted, green: true)"
+    else:
+        marks, said = [], f"{row['prompt']}\n{row['prediction']}\n(true: {reference_texts(row['references'])[0]})"
+    tile = draw(picture, marks, f"{title}\n{said}", min_side=3 * SIDE // 4)
+    tile.thumbnail((SIDE, 2 * SIDE))
+    return tile
+
+
+def _loss(run: Path) -> tuple[list[float], list[float]] | None:
+    path = run / "history.csv"
+    return read_curves(path).get("loss") if path.is_file() else None
