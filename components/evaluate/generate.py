@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from components import lineage
 from components.evaluate.measure import Measure
 from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, Rows, predict
+from components.evaluate.record import read_lines
 from ofa import tasks
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
@@ -38,6 +40,10 @@ class Generated:
     """Predictions in the file, for rows of this source."""
     errors: list[dict[str, Any]]
     """Rows that could not be read: uniq_id, row, and the reason as `error`."""
+    new: int
+    """Predictions that this run made."""
+    seconds: float
+    """What it took for them, the start of its processes included."""
 
 
 class Pictures(Sequence):
@@ -164,8 +170,14 @@ def generate(
         max_bad_rows=2**63 if max_bad_rows is None else max_bad_rows,
     )
     _start_or_continue(Path(out), _identity(job))
+    before, start = _predicted(out), time.perf_counter()
     rows, errors = predict(job, out, processes, limit)
-    return Generated(len(rows), errors)
+    return Generated(len(rows), errors, max(0, _predicted(out) - before), time.perf_counter() - start)
+
+
+def _predicted(path: str | Path) -> int:
+    """Predictions in a file."""
+    return sum("error" not in row for row in read_lines(path)) if Path(path).exists() else 0
 
 
 def _cores() -> int:

@@ -6,7 +6,7 @@ import io
 import os
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ofa.errors import OFAError
 
@@ -51,7 +51,11 @@ def measure(data: Bytes | str) -> tuple[int, int]:
 
 
 def open_image(source: str | os.PathLike | Bytes | Image.Image) -> Image.Image:
-    """An RGB picture from a path, the bytes of a picture file, or a PIL image. Raises ImageError naming the path."""
+    """An RGB picture from a path, the bytes of a picture file, or a PIL image. Raises ImageError naming the path.
+
+    What a path names is turned upright as its EXIF orientation says, so that boxes refer to what a viewer shows: phones
+    store pictures turned. Bytes and PIL images are taken as they stand, as the original reads its tables.
+    """
     if isinstance(source, Image.Image):
         return _load(source)
     if isinstance(source, Bytes):
@@ -61,7 +65,7 @@ def open_image(source: str | os.PathLike | Bytes | Image.Image) -> Image.Image:
     except OSError as error:
         raise ImageError(f"cannot read the picture {source}: {error.strerror}") from error
     try:
-        return _load(_open_bytes(content))
+        return ImageOps.exif_transpose(_load(_open_bytes(content)))
     except ImageError as error:
         raise ImageError(f"{source}: {error}") from error
 

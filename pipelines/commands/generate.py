@@ -50,5 +50,7 @@ def generate(
         max_bad_rows=max_bad_rows,
     )
     typer.echo(f"{out}: {done.rows} predictions, {len(done.errors)} rows could not be read")
+    if done.new:
+        typer.echo(f"{done.new} of them now, {done.new / done.seconds:.3g} a second with the start")
     for row in done.errors[:3]:
         typer.echo(f"  {row['error']}")

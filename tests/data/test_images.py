@@ -108,3 +108,17 @@ def test_open_image_names_the_path(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(ImageError, match=r"text\.png: not a readable"):
         open_image(tmp_path / "text.png")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_file_is_turned_upright_and_bytes_are_not(tmp_path, kind):
+    """Half black, half white, stored lying on its side: what a phone held upright writes."""
+    stored = Image.new("RGB", (80, 40))
+    stored.paste("white", (40, 0, 80, 40))
+    exif = stored.getexif()
+    exif[0x0112] = 6  # the right edge of what is stored is the lower edge of what is seen
+    path = tmp_path / f"phone.{kind.lower()}"
+    stored.save(path, kind, exif=exif)
+    seen = open_image(path)
+    assert seen.size == (40, 80) and seen.getpixel((20, 5))[0] < 20 and seen.getpixel((20, 75))[0] > 235
+    assert open_image(path.read_bytes()).size == (80, 40)

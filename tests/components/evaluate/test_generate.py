@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageOps
 
 from components.evaluate.generate import generate
 from ofa import checkpoint
@@ -158,3 +159,17 @@ def test_files_of_others_are_not_overwritten(tmp_path, network, pictures):
     with pytest.raises(OFAError, match="no file of predictions"):
         run(pictures, "caption", network(), tmp_path / "notes.jsonl")
     assert (tmp_path / "notes.jsonl").read_text() == "mine"
+
+
+def test_a_box_lies_in_the_picture_as_it_is_seen(tmp_path, network):
+    """A phone stores an upright picture lying on its side; what it shows is 60 pixels wide and 90 high."""
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    image = Image.linear_gradient("L").convert("RGB").resize((90, 60))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(folder / "turned.jpg", exif=exif, quality=95)
+    ImageOps.exif_transpose(Image.open(folder / "turned.jpg")).save(folder / "upright.png")
+    run(folder, "refcoco", network(), tmp_path / "out.jsonl", text="the square")
+    turned, upright = lines(tmp_path / "out.jsonl")
+    assert turned["prediction"] == upright["prediction"] and turned["score"] == upright["score"]
