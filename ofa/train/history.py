@@ -54,37 +54,44 @@ class History:
 
 
 class Window:
-    """Means and rates over the steps between two records. Sums stay on the device until they are asked for."""
+    """Means and rates over the steps between two records. Sums stay on the device until they are asked for.
 
-    def __init__(self, world: World):
-        self.world = world
+    Args:
+        world: this process among the others.
+        peak: operations a second that its device can do at most; None: not known.
+    """
+
+    def __init__(self, world: World, peak: float | None = None):
+        self.world, self.peak = world, peak
         self.start()
 
     def start(self) -> None:
         """Begin a window now."""
         self.started = time.perf_counter()
-        self.sums = torch.zeros(5, dtype=torch.float64, device=self.world.device)
+        self.sums = torch.zeros(6, dtype=torch.float64, device=self.world.device)
         self.norms: list[float] = []
         self.drop_step()
 
-    def add(self, result: TokenLoss, samples: int, size: float) -> None:
-        """Count a part of a step: its sums, which `size` turns into means over all ranks."""
+    def add(self, result: TokenLoss, samples: int, size: float, flops: float = 0.0) -> None:
+        """Count a part of a step: its sums, which `size` turns into means over all ranks, and its operations."""
         self.step_sums[0] += result.loss.detach() / size
         self.step_sums[1] += result.nll / size
         self.samples += samples
         self.tokens += result.size
+        self.flops += flops
 
     def close_step(self, norm: float) -> None:
         """The step is done; `norm` was the norm of its gradient."""
         self.sums[:2] += self.step_sums
-        self.sums[2:] += torch.tensor([self.samples, self.tokens, 1.0 / self.world.size], device=self.sums.device)
+        counts = [self.samples, self.tokens, self.flops, 1.0 / self.world.size]
+        self.sums[2:] += torch.tensor(counts, dtype=self.sums.dtype, device=self.sums.device)
         self.norms.append(norm)
         self.drop_step()
 
     def drop_step(self) -> None:
         """Forget the parts added since the last step was closed."""
         self.step_sums = torch.zeros(2, dtype=torch.float64, device=self.world.device)
-        self.samples = self.tokens = 0
+        self.samples, self.tokens, self.flops = 0, 0, 0.0
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -96,7 +103,7 @@ class Window:
     def flush(self) -> dict[str, float]:
         """Means and rates over all ranks; begins the next window."""
         seconds = time.perf_counter() - self.started
-        loss, nll, samples, tokens, steps = self.world.sum(self.sums).tolist()
+        loss, nll, samples, tokens, flops, steps = self.world.sum(self.sums).tolist()
         values = {
             "loss": loss / steps if steps else math.nan,
             "nll": nll / steps if steps else math.nan,
@@ -105,6 +112,8 @@ class Window:
             "tokens_per_second": tokens / seconds,
         }
         values["memory_gib"] = _most_memory(self.world.device)
+        if self.peak and flops:
+            values["mfu"] = flops / seconds / (self.peak * self.world.size)
         self.start()
         return values
 

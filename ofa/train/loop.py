@@ -24,6 +24,7 @@ from ofa.train.compact import CompactVocabulary
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World, exchange
 from ofa.train.ema import EMA, copy_into
+from ofa.train.flops import peak_flops
 from ofa.train.history import History, Window
 from ofa.train.layers import memory_and_speed
 from ofa.train.losses import Objective, SequenceLoss, TokenLoss
@@ -166,7 +167,8 @@ class _Trainer:
         self.checkpoints = Checkpoints(out_dir / "checkpoints", config.keep)
         self.history = History(out_dir / "history.csv")
         self.validation = History(out_dir / "validation.csv")
-        self.window = Window(world)
+        self.peak = peak_flops(world.device, config.precision)
+        self.window = Window(world, self.peak)
         self.checkpoint_step: int | None = None
         self.state: dict[str, Any] = {
             "step": 0,
@@ -254,7 +256,7 @@ class _Trainer:
                     result = self.module(part, self.step)
                 # Parallel gradients are means over the ranks; the loss is a mean over the tokens of all of them.
                 (result.loss * (self.world.size / size)).backward()
-            self.window.add(result, len(part), size)
+            self.window.add(result, len(part), size, self.objective.flops(self.given, part) if self.peak else 0.0)
         norm = self.optimizer.clip(config.clip_norm)
         self.state["step"] += 1
         if not math.isfinite(norm):
@@ -293,7 +295,8 @@ class _Trainer:
             self.history.add(self.step, values)
             self._tell(values)
             shown = "loss {loss:.3f}, {samples_per_second:.0f} samples/s, {tokens_per_second:.0f} tokens/s, "
-            progress.set_postfix_str((shown + "{memory_gib:.1f} GiB").format(**values), refresh=False)
+            shown += "{memory_gib:.1f} GiB" + (", MFU {mfu:.0%}" if "mfu" in values else "")
+            progress.set_postfix_str(shown.format(**values), refresh=False)
 
     def _tell(self, values: Mapping[str, float]) -> None:
         for callback in self.callbacks:

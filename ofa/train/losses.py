@@ -15,6 +15,7 @@ from torch import BoolTensor, FloatTensor, LongTensor, Tensor, nn
 from ofa.data.batch import PAD, Batch
 from ofa.errors import OFAError
 from ofa.train.config import TrainConfig
+from ofa.train.flops import step_flops
 
 SPECIAL_IDS = 4
 """bos, pad, eos and unk (ids 0..3) stay allowed under `allowed_range`, as in the original."""
@@ -142,6 +143,10 @@ class Objective(ABC):
     def __call__(self, net: nn.Module, batch: Any, updates: int) -> TokenLoss:
         """The batch's loss after `updates` updates of the weights."""
 
+    def flops(self, net: nn.Module, batch: Any) -> float:
+        """Operations of a forward and a backward pass; 0 where that is not known."""
+        return 0.0
+
 
 @dataclass(frozen=True)
 class SequenceLoss(Objective):
@@ -178,6 +183,10 @@ class SequenceLoss(Objective):
             encouraging_log_end=config.encouraging_log_end,
             rdrop_alpha=config.rdrop_alpha,
         )
+
+    def flops(self, net: nn.Module, batch: Batch) -> float:
+        """Operations of a forward and a backward pass."""
+        return step_flops(net, batch) * (2 if self.config.rdrop_alpha > 0 else 1)
 
     def _drop_worst(self, updates: int) -> float:
         return self.config.drop_worst_ratio if updates > self.config.drop_worst_after else 0.0

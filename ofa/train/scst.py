@@ -5,7 +5,7 @@ original's caption finetuning, with `ofa.train.cider.CiderD` as the reward.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,11 @@ class Pictures(Sequence):
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**self.table[self.numbers[index]], "caption": self.captions[index]}
 
-    def locate(self, index: int) -> tuple[Path, int]:
+    def ahead(self, indices: Iterable[int]) -> None:
+        """These rows are read next."""
+        self.table.ahead([self.numbers[index] for index in indices])
+
+    def locate(self, index: int) -> tuple[Path | str, int]:
         """The file and the row that a picture is read from."""
         return self.table.locate(self.numbers[index])
 
