@@ -2,11 +2,11 @@
 
     checkpoints/
       step_00000500/
-        model.safetensors, optimizer.safetensors, ema.safetensors   one file a part
-        state.json                                                  step and everything that is no tensor
-        checksums.json                                              SHA-256 of the others
+        rank_00000.safetensors ...     what each rank holds of weights, optimizer and average
+        state.json                     step and everything that is no tensor
+        checksums.json                 SHA-256 of the others
       step_00001000/
-      best_00000700/                                                the best weights by the validation metric
+      best_00000700/                   the best weights by the validation metric
 
 A folder is written under a temporary name, flushed, and renamed; what it replaces is removed after that, renamed first.
 So a process may be killed at any moment: there is a whole checkpoint, and the best weights that it refers to. Nothing
@@ -15,180 +15,148 @@ here is pickled, so loading a checkpoint never runs code.
 
 import json
 import logging
-import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 
-from ofa.data.files import ensure_space, sha256_file
 from ofa.errors import OFAError
+from ofa.train import storage
+from ofa.train.distributed import World
 
 logger = logging.getLogger(__name__)
 
-Parts = Mapping[str, Mapping[str, Tensor]]
 _FOLDER = re.compile(r"(step|best)_(\d{8,})")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """One checkpoint in memory."""
-
-    parts: dict[str, dict[str, Tensor]]
-    """Tensors by part ("model", "optimizer", "ema") and name, on the CPU."""
-    state: dict[str, Any]
-    """What is no tensor."""
-
-
 class Checkpoints:
-    """The checkpoints of one run; used by rank 0 to write and by every rank to read.
+    """The checkpoints of one run, in a folder that all ranks see. Where not said otherwise, all ranks call a method.
 
     Args:
         folder: made if it is missing.
         keep: number of latest steps that stay; older ones are removed after a new one is whole.
+        world: this process among the others.
     """
 
-    def __init__(self, folder: str | Path, keep: int):
-        self.folder, self.keep = Path(folder), keep
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+    def __init__(self, folder: str | Path, keep: int, world: World):
+        self.folder, self.keep, self.world = Path(folder), keep, world
         self._pending: Future | None = None
+        self._writing = self.folder
 
-    def save(self, step: int, parts: Parts, state: Mapping[str, Any]) -> None:
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write the checkpoint of a step in the background; waits for the one before it.
 
         Args:
             step: its number.
-            parts: tensors that nobody changes any more.
+            tensors: by name, sharded or not; rank 0's count where they are not. They are copied before this returns.
             state: what is no tensor. Where it has a "best_step", the best weights of that step are kept as long as
                 this checkpoint is.
         """
-        self._submit(self._save, step, parts, dict(state))
+        self._save("step", step, tensors, state)
 
-    def save_best(self, step: int, parts: Parts, state: Mapping[str, Any]) -> None:
+    def save_best(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write the best weights so far, in the same way; checkpoints that are saved later refer to them."""
-        self._submit(write, self._path("best", step), parts, dict(state))
+        self._save("best", step, tensors, state)
 
     def wait(self) -> None:
-        """Return when everything is on disk; raises what went wrong."""
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            pending.result()
+        """Return when everything is on disk.
 
-    def latest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole; a damaged one is skipped with a warning. None if there is none."""
-        for step in reversed(self.steps()):
+        Raises:
+            OFAError: it cannot be written.
+        """
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        try:
+            pending.result()
+        except (CheckpointException, RuntimeError) as error:
+            if self.world.is_main:
+                shutil.rmtree(storage.temporary(self._writing), ignore_errors=True)
+            failures = getattr(error, "failures", {0: (error, None)})
+            reasons = "; ".join(f"rank {rank}: {reason}" for rank, (reason, _) in failures.items())
+            raise OFAError(
+                f"cannot write the checkpoint {self._writing}: {reasons}; look at its disk (is there space?), and "
+                "start again to go on after the last checkpoint"
+            ) from error
+
+    def latest(self) -> tuple[int, dict[str, Any]] | None:
+        """Step and state of the newest checkpoint that is whole; damaged ones are skipped with a warning."""
+        for step in reversed(self.world.from_main(self.steps())):
             try:
-                return read(self._path("step", step))
+                self._check("step", step)
+                return step, self.world.from_main(self._state("step", step) if self.world.is_main else None)
             except OFAError as error:
-                logger.warning("%s; going back to the checkpoint before it", error)
+                if self.world.is_main:
+                    logger.warning("%s; going back to the checkpoint before it", error)
         return None
 
-    def best(self, step: int) -> Checkpoint:
-        """The best weights, saved at a step."""
-        return read(self._path("best", step))
+    def load(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """Overwrite tensors, sharded or not, with those of the checkpoint of a step that `latest` found."""
+        storage.load(self._path("step", step), tensors, self.world)
+
+    def load_best(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """The same with the best weights, saved at a step.
+
+        Raises:
+            OFAError: they are damaged.
+        """
+        self._check("best", step)
+        storage.load(self._path("best", step), tensors, self.world)
 
     def steps(self, kind: str = "step") -> list[int]:
-        """Steps that have a checkpoint, or with kind "best" those that have best weights; ascending."""
+        """Steps that have a checkpoint, or with kind "best" those that have best weights; ascending. For one rank."""
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         matches = [match for match in map(_FOLDER.fullmatch, names) if match]
         return sorted(int(match[2]) for match in matches if match[1] == kind)
 
     def clean(self, after: int) -> None:
-        """Remove what a killed run left half-written, and everything beyond the step `after`."""
+        """Remove what a killed run left half-written, and everything beyond the step `after`. For one rank."""
         for path in self.folder.glob(".*.tmp"):
             shutil.rmtree(path)
         for kind in ("step", "best"):
             self._remove(kind, [step for step in self.steps(kind) if step > after])
 
     def remove_all(self) -> None:
-        """Forget the run."""
-        self.wait()
+        """Forget the run. For one rank."""
         if self.folder.is_dir():
             shutil.rmtree(self.folder)
 
-    def _submit(self, work: Callable, *arguments: Any) -> None:
+    def _save(self, kind: str, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         self.wait()
-        self._pending = self._writer.submit(work, *arguments)
+        self._writing = self._path(kind, step)
+        done = self._prune if kind == "step" else None
+        writer = storage.FolderWriter(self._writing, json.dumps(state, indent=1), done)
+        self._pending = storage.save(writer, tensors, self.world)
 
-    def _save(self, step: int, parts: Parts, state: Mapping[str, Any]) -> None:
-        write(self._path("step", step), parts, state)
+    def _prune(self) -> None:
         steps = self.steps()
         self._remove("step", steps[: -self.keep])
-        wanted = [_state(self._path("step", kept)).get("best_step") for kept in steps[-self.keep :]]
+        wanted = [self._state("step", kept).get("best_step") for kept in steps[-self.keep :]]
         self._remove("best", [best for best in self.steps("best") if best not in wanted])
 
     def _remove(self, kind: str, steps: Sequence[int]) -> None:
         for step in steps:
             path = self._path(kind, step)
-            shutil.rmtree(path.rename(_temporary(path)))
+            shutil.rmtree(path.rename(storage.temporary(path)))
+
+    def _check(self, kind: str, step: int) -> None:
+        """Every rank compares its share of the files with their checksums."""
+        path = self._path(kind, step)
+        found = self.world.from_all([storage.damage(path, slice(self.world.rank, None, self.world.size))])
+        if problem := next(filter(None, found), ""):
+            raise OFAError(f"the checkpoint {path} is damaged: {problem}")
+
+    def _state(self, kind: str, step: int) -> dict[str, Any]:
+        path = self._path(kind, step)
+        try:
+            return json.loads((path / storage.STATE).read_text())
+        except (OSError, ValueError) as error:
+            raise OFAError(f"the checkpoint {path} is damaged: {error}") from error
 
     def _path(self, kind: str, step: int) -> Path:
         return self.folder / f"{kind}_{step:08d}"
-
-
-def write(folder: Path, parts: Parts, state: Mapping[str, Any]) -> None:
-    """Write one checkpoint folder so that it is there whole or not at all.
-
-    Raises:
-        OFAError: the disk is full or cannot be written.
-    """
-    ensure_space(folder, sum(t.nbytes for tensors in parts.values() for t in tensors.values()))
-    temporary = _temporary(folder)
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for part, tensors in parts.items():
-            save_file(dict(tensors), temporary / f"{part}.safetensors")
-        (temporary / "state.json").write_text(json.dumps(state, indent=1))
-        sums = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
-        (temporary / "checksums.json").write_text(json.dumps(sums, indent=1))
-        for path in temporary.iterdir():
-            _flush(path)
-        temporary.rename(folder)
-        _flush(folder.parent)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise OFAError(f"cannot write the checkpoint {folder}: {error}; free some space and start again") from error
-
-
-def read(folder: Path) -> Checkpoint:
-    """Read one checkpoint folder.
-
-    Raises:
-        OFAError: a file is missing or differs from its checksum.
-    """
-    try:
-        sums = json.loads((folder / "checksums.json").read_text())
-        for name, expected in sums.items():
-            if sha256_file(folder / name) != expected:
-                raise OFAError(f"the checkpoint {folder} is damaged: {name} differs from its checksum")
-        parts = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-        return Checkpoint(parts, _state(folder))
-    except (OSError, ValueError, AttributeError) as error:
-        raise OFAError(f"the checkpoint {folder} is damaged: {error}") from error
-
-
-def _state(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / "state.json").read_text())
-    except (OSError, ValueError) as error:
-        raise OFAError(f"the checkpoint {folder} is damaged: {error}") from error
-
-
-def _temporary(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.tmp")
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,6 +22,8 @@ from ofa.errors import OFAError
 _NOTHING = object()
 _control: dist.ProcessGroup | None = None
 """The group in which ranks meet, apart from the tensors on their devices."""
+_background: dist.ProcessGroup | None = None
+"""A second one, for a thread beside the training: two threads cannot share a group."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class World:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise OFAError("device: cuda is asked for, but torch finds no GPU; use 'cpu' or 'auto'")
-        global _control
+        global _control, _background
         size = int(os.environ.get("WORLD_SIZE", "1"))
         place = (
             torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device)
@@ -65,8 +67,20 @@ class World:
                 timeout=timedelta(seconds=timeout),
                 device_id=place if device == "cuda" else None,
             )
-            _control = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
+            _control, _background = (
+                dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout)) for _ in range(2)
+            )
         return cls(int(os.environ.get("RANK", "0")), size, place, timeout)
+
+    @property
+    def control(self) -> dist.ProcessGroup | None:
+        """The group in which ranks meet on their CPUs; None for one process."""
+        return _control if self.size > 1 else None
+
+    @property
+    def background(self) -> dist.ProcessGroup | None:
+        """The same for one thread beside the main one."""
+        return _background if self.size > 1 else None
 
     def disconnect(self) -> None:
         """Leave the group of processes."""

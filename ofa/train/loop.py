@@ -32,7 +32,7 @@ from ofa.train.optimizer import AdamW, freeze
 from ofa.train.preemption import Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
-from ofa.train.sharding import gathered, overwrite, shard_root, sharded_copy, whole
+from ofa.train.sharding import shard_root, sharded_copy, whole
 from ofa.train.statistics import BatchStatistics
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class _Trainer:
         self.optimizer = AdamW(self.net, config)
         self.ema = EMA(self.net, config.ema_decay) if config.ema_decay else None
         self.autocast = torch.autocast(world.device.type, torch.bfloat16, enabled=config.precision == "bf16")
-        self.checkpoints = Checkpoints(out_dir / "checkpoints", config.keep)
+        self.checkpoints = Checkpoints(out_dir / "checkpoints", config.keep, world)
         self.history = History(out_dir / "history.csv")
         self.validation = History(out_dir / "validation.csv")
         self.peak = peak_flops(world.device, config.precision)
@@ -322,9 +322,7 @@ class _Trainer:
                 state["stopped_early"] = 0 < config.patience <= state["validations_without_best"]
                 return
             state |= {"best": metrics, "best_step": self.step, "validations_without_best": 0}
-            parts = self._copied({"model": measured.state_dict()})
-            if self.world.is_main:
-                self.checkpoints.save_best(self.step, parts, {"step": self.step, "metrics": metrics})
+            self.checkpoints.save_best(self.step, self._weights(), {"step": self.step, "metrics": metrics})
 
     def _as_given(self) -> nn.Module:
         """The caller's network with the current weights."""
@@ -335,23 +333,19 @@ class _Trainer:
                     tensor.copy_(whole(weights[name]))
         return self.given
 
-    def _parts(self) -> dict[str, dict[str, torch.Tensor]]:
+    def _weights(self) -> dict[str, torch.Tensor]:
+        """The live weights by their names in a checkpoint."""
+        return {f"model.{name}": tensor for name, tensor in self.net.state_dict().items()}
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor of the run; live, so that reading into them resumes it."""
-        parts = {"model": self.net.state_dict(), "optimizer": self.optimizer.state()}
-        return parts | ({"ema": self.ema.average} if self.ema else {})
+        parts = {"optimizer": self.optimizer.state(), "ema": self.ema.average if self.ema else {}}
+        return self._weights() | {f"{part}.{name}": t for part, tensors in parts.items() for name, t in tensors.items()}
 
     def _checkpoint(self) -> None:
-        if self.checkpoint_step == self.step:
-            return
-        self.checkpoint_step = self.step
-        parts = self._copied(self._parts())
-        if self.world.is_main:
-            self.checkpoints.save(self.step, parts, self.state)
-
-    def _copied(self, parts: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:
-        """Copies for the checkpoint's writer, once it needs the last ones no more: memory holds one set of them."""
-        self.checkpoints.wait()
-        return {part: gathered(tensors, self.world) for part, tensors in parts.items()}
+        if self.checkpoint_step != self.step:
+            self.checkpoint_step = self.step
+            self.checkpoints.save(self.step, self._tensors(), self.state)
 
     def _leave(self, signum: int) -> None:
         self._checkpoint()
@@ -361,9 +355,8 @@ class _Trainer:
         raise Preempted(signum)
 
     def _resume(self, restart: bool) -> None:
-        """Take up the newest checkpoint that is whole; rank 0 reads it and the others get it from there."""
-        checkpoint = self.checkpoints.latest() if self.world.is_main else None
-        state = self.world.from_main(checkpoint and checkpoint.state)
+        """Take up the newest checkpoint that is whole."""
+        step, state = self.checkpoints.latest() or (0, None)
         if state is not None:
             changed = self.world.from_main(difference(state["identity"], self.state["identity"]))
             if changed and not restart:
@@ -376,8 +369,7 @@ class _Trainer:
                 state = None
         if state is not None:
             self.state |= state
-            for part, tensors in self._parts().items():
-                overwrite(tensors, checkpoint.parts[part] if self.world.is_main else None, self.world)
+            self.checkpoints.load(step, self._tensors())
             self.optimizer.refresh()
             self.checkpoint_step = self.step
             logger.info("going on after step %d", self.step)
@@ -391,12 +383,10 @@ class _Trainer:
     def _deliver(self) -> TrainResult:
         """Leave the best weights in the network, or the averaged ones, or the last."""
         state = self.state
-        weights = self.net.state_dict()
         if state["best_step"] is not None:
-            best = self.checkpoints.best(state["best_step"]).parts["model"] if self.world.is_main else None
-            overwrite(weights, best, self.world)
+            self.checkpoints.load_best(state["best_step"], self._weights())
         elif self.ema:
-            copy_into(weights, self.ema.average)
+            copy_into(self.net.state_dict(), self.ema.average)
         self._as_given().eval()
         return TrainResult(
             steps=self.step,

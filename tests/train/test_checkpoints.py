@@ -12,17 +12,20 @@ import torch
 
 from ofa.errors import OFAError
 from ofa.train.checkpoints import Checkpoints
+from ofa.train.distributed import World
+
+ALONE = World(0, 1, torch.device("cpu"))
 
 
-def parts(step: int) -> dict[str, dict[str, torch.Tensor]]:
-    return {part: {"weight": torch.full((3,), float(step))} for part in ("model", "optimizer")}
+def tensors(step: int, *parts: str) -> dict[str, torch.Tensor]:
+    return {f"{part}.weight": torch.full((3,), float(step)) for part in parts}
 
 
 def save(checkpoints: Checkpoints, step: int, best: bool) -> None:
     """What training does at a step whose validation is the best so far, or is not."""
     if best:
-        checkpoints.save_best(step, {"model": parts(step)["model"]}, {"step": step})
-    checkpoints.save(step, parts(step), {"step": step, "best_step": step if best else 2})
+        checkpoints.save_best(step, tensors(step, "model"), {"step": step})
+    checkpoints.save(step, tensors(step, "model", "optimizer"), {"step": step, "best_step": step if best else 2})
     checkpoints.wait()
 
 
@@ -38,7 +41,7 @@ def killed_after(events: int, folder) -> bool:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(kill)
-        save(Checkpoints(folder, keep=2), 3, best=True)
+        save(Checkpoints(folder, 2, ALONE), 3, best=True)
 
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()
@@ -48,16 +51,20 @@ def killed_after(events: int, folder) -> bool:
 
 def check_whole(folder) -> int:
     """The latest checkpoint and the best weights that it refers to can be read and are those of their steps."""
-    checkpoints = Checkpoints(folder, keep=2)
-    latest = checkpoints.latest()
-    assert latest.parts["optimizer"]["weight"].tolist() == [latest.state["step"]] * 3
-    best = checkpoints.best(latest.state["best_step"])
-    assert best.parts["model"]["weight"].tolist() == [latest.state["best_step"]] * 3
-    return latest.state["step"]
+    checkpoints = Checkpoints(folder, 2, ALONE)
+    step, state = checkpoints.latest()
+    assert step == state["step"]
+    found = tensors(0, "model", "optimizer")
+    checkpoints.load(step, found)
+    assert {name: value.tolist() for name, value in found.items()} == dict.fromkeys(found, [step] * 3)
+    found = tensors(0, "model")
+    checkpoints.load_best(state["best_step"], found)
+    assert found["model.weight"].tolist() == [state["best_step"]] * 3
+    return step
 
 
 def test_sigkill_at_every_file_operation_of_a_save_leaves_a_whole_checkpoint(tmp_path):
-    before = Checkpoints(tmp_path / "before", keep=2)
+    before = Checkpoints(tmp_path / "before", 2, ALONE)
     save(before, 1, best=True)
     save(before, 2, best=True)
     reached = []
@@ -66,7 +73,7 @@ def test_sigkill_at_every_file_operation_of_a_save_leaves_a_whole_checkpoint(tmp
         shutil.copytree(tmp_path / "before", folder)
         killed = killed_after(events, folder)
         reached.append(check_whole(folder))
-        after = Checkpoints(folder, keep=2)
+        after = Checkpoints(folder, 2, ALONE)
         after.clean(after=reached[-1])
         save(after, reached[-1] + 1, best=False)
         assert check_whole(folder) == reached[-1] + 1
@@ -77,7 +84,7 @@ def test_sigkill_at_every_file_operation_of_a_save_leaves_a_whole_checkpoint(tmp
 
 
 def test_the_last_ones_stay_and_the_best_weights_that_they_refer_to(tmp_path):
-    checkpoints = Checkpoints(tmp_path, keep=2)
+    checkpoints = Checkpoints(tmp_path, 2, ALONE)
     for step, best in {1: True, 2: True, 3: False, 4: False, 5: False}.items():
         save(checkpoints, step, best)
         assert checkpoints.steps() == list(range(max(step - 1, 1), step + 1))
@@ -85,9 +92,9 @@ def test_the_last_ones_stay_and_the_best_weights_that_they_refer_to(tmp_path):
 
 
 def test_damaged_best_weights_are_named(tmp_path):
-    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints = Checkpoints(tmp_path, 1, ALONE)
     save(checkpoints, 1, best=True)
-    file = tmp_path / "best_00000001" / "model.safetensors"
+    file = tmp_path / "best_00000001" / "rank_00000.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x00")
-    with pytest.raises(OFAError, match="best_00000001 is damaged: model.safetensors differs from its checksum"):
-        checkpoints.best(1)
+    with pytest.raises(OFAError, match="best_00000001 is damaged: rank_00000.safetensors differs from its checksum"):
+        checkpoints.load_best(1, tensors(0, "model"))

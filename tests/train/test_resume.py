@@ -123,13 +123,13 @@ def crashed(out: Path, step: int) -> None:
 
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, undisturbed, caplog):
     crashed(tmp_path, 16)
-    file = tmp_path / "checkpoints" / "step_00000014" / "model.safetensors"
+    file = tmp_path / "checkpoints" / "step_00000014" / "rank_00000.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     with caplog.at_level(logging.WARNING):
         weights = run(tmp_path)
-    assert "step_00000014 is damaged: model.safetensors" in caplog.text
+    assert "step_00000014 is damaged: rank_00000.safetensors" in caplog.text
     assert same(weights, undisturbed)
 
 
