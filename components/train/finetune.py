@@ -1,7 +1,7 @@
 """The finetuning step: the pretrained network on one task."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from ofa.tasks import Task
 from ofa.tasks.caption import Caption
 from ofa.train.cider import CiderD
 from ofa.train.distributed import World
-from ofa.train.loop import TrainResult
+from ofa.train.loop import TrainResult, Validate
+from ofa.train.preemption import Pause
 from ofa.train.scst import Pictures, SelfCritical
 
 VALIDATION_BATCH = 32
@@ -93,20 +94,23 @@ def finetune(
     return result
 
 
-def validation(task: Task, table: Table, rows: int, samples: Samples) -> Callable[[OFAModel], Mapping[str, float]]:
+def validation(task: Task, table: Table, rows: int, samples: Samples) -> Validate:
     """A function that measures a network on rows drawn once from a table, with greedy search; ranks share the work."""
     order = list(range(len(table)))
     random.Random(0).shuffle(order)
     search = replace(task.search, beam=1)
 
-    def measure(net: OFAModel) -> Mapping[str, float]:
+    def measure(net: OFAModel, pause: Pause) -> Mapping[str, float]:
         device = next(net.parameters()).device
         world = World.connect(device.type)
         own = order[:rows][world.rank :: world.size]
         found = []
         rng = random.Random(0)
-        for start in range(0, len(own), VALIDATION_BATCH):
+        for start in range(0, len(order[:rows][:: world.size]), VALIDATION_BATCH):  # rank 0 has most
+            pause()
             numbers = own[start : start + VALIDATION_BATCH]
+            if not numbers:
+                continue
             batch = collate([task.sample(table[number], False, rng) for number in numbers])
             with torch.inference_mode():
                 predictions = task.predict(net, batch.to(device), search)

@@ -89,7 +89,7 @@ class Checkpoints:
         for step in reversed(self.world.from_main(self.steps())):
             try:
                 self._check("step", step)
-                return step, self.world.from_main(self._state("step", step) if self.world.is_main else None)
+                return step, self.world.from_main(self._state(step) if self.world.is_main else None)
             except OFAError as error:
                 if self.world.is_main:
                     logger.warning("%s; going back to the checkpoint before it", error)
@@ -115,11 +115,10 @@ class Checkpoints:
         return sorted(int(match[2]) for match in matches if match[1] == kind)
 
     def clean(self, after: int) -> None:
-        """Remove what a killed run left half-written, and everything beyond the step `after`. For one rank."""
+        """Remove checkpoints beyond the step `after`, and what a killed run left that none refers to. For one rank."""
         for path in self.folder.glob(".*.tmp"):
             shutil.rmtree(path)
-        for kind in ("step", "best"):
-            self._remove(kind, [step for step in self.steps(kind) if step > after])
+        self._keep([step for step in self.steps() if step <= after])
 
     def remove_all(self) -> None:
         """Forget the run. For one rank."""
@@ -134,15 +133,15 @@ class Checkpoints:
         self._pending = storage.save(writer, tensors, self.world)
 
     def _prune(self) -> None:
-        steps = self.steps()
-        self._remove("step", steps[: -self.keep])
-        wanted = [self._state("step", kept).get("best_step") for kept in steps[-self.keep :]]
-        self._remove("best", [best for best in self.steps("best") if best not in wanted])
+        self._keep(self.steps()[-self.keep :])
 
-    def _remove(self, kind: str, steps: Sequence[int]) -> None:
-        for step in steps:
-            path = self._path(kind, step)
-            shutil.rmtree(path.rename(storage.temporary(path)))
+    def _keep(self, steps: Sequence[int]) -> None:
+        """Remove all other checkpoints, and the best weights that these do not refer to."""
+        wanted = {"step": set(steps), "best": {self._state(step).get("best_step") for step in steps}}
+        for kind, kept in wanted.items():
+            for step in set(self.steps(kind)) - kept:
+                path = self._path(kind, step)
+                shutil.rmtree(path.rename(storage.temporary(path)))
 
     def _check(self, kind: str, step: int) -> None:
         """Every rank compares its share of the files with their checksums."""
@@ -151,12 +150,12 @@ class Checkpoints:
         if problem := next(filter(None, found), ""):
             raise OFAError(f"the checkpoint {path} is damaged: {problem}")
 
-    def _state(self, kind: str, step: int) -> dict[str, Any]:
-        path = self._path(kind, step)
+    def _state(self, step: int) -> dict[str, Any]:
+        """That of a checkpoint; empty if it cannot be read, which `latest` tells of."""
         try:
-            return json.loads((path / storage.STATE).read_text())
-        except (OSError, ValueError) as error:
-            raise OFAError(f"the checkpoint {path} is damaged: {error}") from error
+            return json.loads((self._path("step", step) / storage.STATE).read_text())
+        except (OSError, ValueError):
+            return {}
 
     def _path(self, kind: str, step: int) -> Path:
         return self.folder / f"{kind}_{step:08d}"

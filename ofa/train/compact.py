@@ -18,6 +18,7 @@ from torch import LongTensor, nn
 from ofa.data.batch import Batch
 from ofa.errors import OFAError
 from ofa.model import OFAModel
+from ofa.train.preemption import Pause
 
 SPECIAL = [0, 1, 2, 3]
 """bos, pad, eos, unk: these ids mean the same in both networks."""
@@ -78,10 +79,10 @@ class CompactVocabulary:
         if validate is None:
             return None
 
-        def of_full(net: nn.Module) -> Mapping[str, float]:
+        def of_full(net: nn.Module, pause: Pause) -> Mapping[str, float]:
             self.write_back()
             self.full.eval()
-            return validate(self.full)
+            return validate(self.full, pause)
 
         return of_full
 

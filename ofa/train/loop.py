@@ -29,16 +29,16 @@ from ofa.train.history import History, Window
 from ofa.train.layers import memory_and_speed
 from ofa.train.losses import Objective, SequenceLoss, TokenLoss
 from ofa.train.optimizer import AdamW, freeze
-from ofa.train.preemption import Preempted, StopRequest
+from ofa.train.preemption import Interrupted, Pause, Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
 from ofa.train.sharding import shard_root, sharded_copy, whole
-from ofa.train.statistics import BatchStatistics
+from ofa.train.statistics import BatchStatistics, batch_statistics
 
 logger = logging.getLogger(__name__)
 
 Callback = Callable[[int, Mapping[str, float]], None]
-Validate = Callable[[nn.Module], Mapping[str, float]]
+Validate = Callable[[nn.Module, Pause], Mapping[str, float]]
 
 
 class BatchLike(Protocol):
@@ -103,7 +103,7 @@ def train(
         out_dir: made if it is missing.
         callbacks: called on rank 0 with (step, metrics); metrics of validations have the prefix "validation/".
         validate: measures the network on every rank (evaluation mode, averaged weights if there are any); rank 0's
-            numbers count.
+            numbers count. Its second argument is to be called between batches, see `ofa.train.preemption.Pause`.
         objective: what to minimize; by default `SequenceLoss(config)`.
         identity: what else decides the result (data, task settings), as plain values; a checkpoint of a run with
             another identity or other settings is not resumed.
@@ -127,7 +127,7 @@ def train(
     if compact is not None:
         net, stream, validate = compact.net, compact.stream(stream), compact.validate(validate)
     objective = objective or SequenceLoss(config)
-    if config.parallel == "fsdp" and type(objective).prepare is not Objective.prepare:
+    if config.parallel == "fsdp" and objective.generates:
         raise OFAError(f"parallel: {type(objective).__name__} generates, which needs whole weights; use 'ddp'")
     trainer = _Trainer(net, stream, config, Path(out_dir), list(callbacks), validate, objective, world)
     with StopRequest() as stop:
@@ -178,6 +178,7 @@ class _Trainer:
             "best": None,
             "best_step": None,
             "validations_without_best": 0,
+            "validated": 0,
             "stopped_early": False,
         }
 
@@ -200,33 +201,45 @@ class _Trainer:
         batches = Batches(self.stream, self.config.timeout)
         self.window.start()
         with bar(self.config.steps, "train", "step", self.step) if self.world.is_main else nullcontext() as progress:
+            self._settle(stop)  # a run that was stopped while it validated goes on with that
             while self.step < self.config.steps and not self.state["stopped_early"]:
                 parts = [self._prepare(batches.take(self._where()), i) for i in range(self.config.accumulate)]
                 sizes, signum = self._agree(parts, stop)
                 if signum:
                     self._leave(signum)
                 self._update(parts, sizes)
-                last = self.step == self.config.steps
-                if self.step % self.config.log_every == 0 or last:
+                if self._due(self.config.log_every):
                     self._record(progress)
-                if self.validate and (last or self._due(self.config.validate_every)):
-                    with self.window.paused():
-                        self._validate()
-                if self._due(self.config.checkpoint_every) or last or self.state["stopped_early"]:
-                    self._checkpoint()
+                self._settle(stop)
                 if progress is not None:
                     progress.update()
 
     def _prepare(self, batch: BatchLike, part: int) -> BatchLike:
         seed_everything(self.config.seed, self.step, self.world.rank, part)
+        if self.objective.generates:
+            self.world.copy_from_main(batch_statistics(self.net))
         with self.autocast:
             return self.objective.prepare(self.net, batch.to(self.world.device, non_blocking=True))
 
     def _where(self) -> str:
         return f"step {self.step + 1}" + (f", rank {self.world.rank}" if self.world.size > 1 else "")
 
+    def _settle(self, stop: StopRequest) -> None:
+        """Validate and write a checkpoint where that is due after a step and not done yet."""
+        if self.validate and self._due(self.config.validate_every) and self.state["validated"] != self.step:
+            try:
+                with self.window.paused():
+                    self._validate(stop)
+            except Interrupted as interrupted:
+                self._leave(interrupted.signum)
+            if self.checkpoint_step == self.step:
+                self.checkpoint_step = None  # it was written before the validation
+        if self._due(self.config.checkpoint_every) or self.state["stopped_early"]:
+            self._checkpoint()
+
     def _due(self, every: int) -> bool:
-        return every > 0 and self.step % every == 0
+        """Whether what happens every so many steps, and after the last one, does so now."""
+        return self.step == self.config.steps or (every > 0 and self.step > 0 and self.step % every == 0)
 
     def _agree(self, parts: list[BatchLike], stop: StopRequest) -> tuple[list[float], int]:
         """The size of every part over all ranks (summed within its group), and whether any rank was asked to stop."""
@@ -302,14 +315,20 @@ class _Trainer:
         for callback in self.callbacks:
             callback(self.step, values)
 
-    def _validate(self) -> None:
+    def _validate(self, stop: StopRequest) -> None:
         """Measure the network as it would be delivered, and keep it when it is the best so far."""
         state, config = self.state, self.config
-        self.world.copy_from_main(BatchStatistics(self.net).tensors)
+
+        def pause() -> None:
+            asked = stop.signum
+            if self.world.meet([asked], f"the validation after step {self.step}")[0]:
+                raise Interrupted(asked or signal.SIGTERM)
+
         with self.ema.applied() if self.ema else nullcontext():
-            measured = self._as_given().eval()
-            metrics = self.world.from_main({name: float(value) for name, value in self.validate(measured).items()})
-            state["metrics"] = metrics
+            self.world.copy_from_main(batch_statistics(self.net))
+            found = self.validate(self._as_given().eval(), pause)
+            metrics = self.world.from_main({name: float(value) for name, value in found.items()})
+            state |= {"metrics": metrics, "validated": self.step}
             if self.world.is_main:
                 self.validation.add(self.step, metrics)
                 self._tell({f"validation/{name}": value for name, value in metrics.items()})
@@ -378,7 +397,7 @@ class _Trainer:
                 self.checkpoints.remove_all()
             self.checkpoints.clean(after=self.step)
             self.history.truncate(self.step)
-            self.validation.truncate(self.step)
+            self.validation.truncate(self.state["validated"])
 
     def _deliver(self) -> TrainResult:
         """Leave the best weights in the network, or the averaged ones, or the last."""

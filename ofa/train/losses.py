@@ -131,6 +131,9 @@ def policy_gradient(log_probs: FloatTensor, target: LongTensor, reward: FloatTen
 class Objective(ABC):
     """What a run minimizes: a sum over tokens (or cells) of a batch, and what that sum is divided by."""
 
+    generates = False
+    """Whether `prepare` runs the network, in evaluation mode."""
+
     def prepare(self, net: nn.Module, batch: Any) -> Any:
         """What the loss is computed on: the batch itself, unless an objective needs the network to make it."""
         return batch

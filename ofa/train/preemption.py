@@ -2,9 +2,23 @@
 
 import signal
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Pause = Callable[[], None]
+"""What a validation calls between its batches, equally often on every rank: so long may a request to stop wait."""
+
+
+def pausing(batches: Iterable[T], pause: Pause) -> Iterator[T]:
+    """The batches, with a pause before each."""
+    for batch in batches:
+        pause()
+        yield batch
 
 
 class Preempted(SystemExit):
@@ -16,6 +30,14 @@ class Preempted(SystemExit):
 
     def __init__(self, signum: int):
         super().__init__(128 + signum)
+
+
+class Interrupted(Exception):
+    """A rank was asked to stop while all of them were validating."""
+
+    def __init__(self, signum: int):
+        super().__init__(signum)
+        self.signum = signum
 
 
 class StopRequest:

@@ -110,6 +110,8 @@ class SelfCritical(Objective):
         search: how outputs are found; by default as the task is evaluated. Its beam is the number of outputs.
     """
 
+    generates = True
+
     def __init__(self, task: Task, reward: Reward, search: SearchConfig | None = None):
         self.task, self.reward, self.search = task, reward, search or task.search
 

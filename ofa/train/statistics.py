@@ -1,14 +1,23 @@
-"""What a forward pass changes in a network while it trains."""
+"""What a forward pass changes in a network while it trains.
 
-from torch import nn
+Every rank has its own running statistics of batch norm, those of its share of the rows. Where they count, in evaluation
+mode and in what is kept, they are rank 0's.
+"""
+
+from torch import Tensor, nn
+
+
+def batch_statistics(net: nn.Module) -> list[Tensor]:
+    """The running statistics of batch norm, live."""
+    names = ("running_mean", "running_var", "num_batches_tracked")
+    return [buffer for name, buffer in net.named_buffers() if name.endswith(names)]
 
 
 class BatchStatistics:
-    """The running statistics of batch norm, which a forward pass changes, as they are now."""
+    """The running statistics of batch norm as they are now."""
 
     def __init__(self, net: nn.Module):
-        names = ("running_mean", "running_var", "num_batches_tracked")
-        self.tensors = [buffer for name, buffer in net.named_buffers() if name.endswith(names)]
+        self.tensors = batch_statistics(net)
         self.values = [b.clone() for b in self.tensors]
 
     def restore(self) -> None:

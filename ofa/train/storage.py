@@ -105,8 +105,12 @@ class FolderWriter(StorageWriter):
         (self.temporary / CHECKSUMS).write_text(json.dumps(sums, indent=1))
         for path in (state, self.temporary / CHECKSUMS, self.temporary):
             _flush(path)
+        replaced = temporary(self.folder.with_name(f"{self.folder.name}.old"))
+        if self.folder.exists():
+            self.folder.rename(replaced)
         self.temporary.rename(self.folder)
         _flush(self.folder.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
         if self.done is not None:
             self.done()
 

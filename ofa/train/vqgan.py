@@ -37,6 +37,7 @@ from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
 from ofa.train.loop import Callback, TrainResult, train
 from ofa.train.losses import Objective, TokenLoss
+from ofa.train.preemption import Pause, pausing
 
 Table = Sequence[Mapping[str, Any]]
 
@@ -231,8 +232,9 @@ def train_vqgan(
         rows = config.batch_size // config.accumulate
         return Stream([source], rows, seed, world.rank, world.size, workers, max_bad_rows, report)
 
-    def validate(measured: nn.Module) -> dict[str, float]:
-        return measure(measured, _ordered(valid, coding, config, valid_rows, max_bad_rows), world.device)
+    def validate(measured: nn.Module, pause: Pause) -> dict[str, float]:
+        batches = _ordered(valid, coding, config, valid_rows, max_bad_rows)
+        return measure(measured, pausing(batches, pause), world.device)
 
     uncoded = round(config.steps * coding.uncoded)
     if uncoded:

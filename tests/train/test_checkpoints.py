@@ -12,9 +12,7 @@ import torch
 
 from ofa.errors import OFAError
 from ofa.train.checkpoints import Checkpoints
-from ofa.train.distributed import World
-
-ALONE = World(0, 1, torch.device("cpu"))
+from tests.train.toy import ALONE
 
 
 def tensors(step: int, *parts: str) -> dict[str, torch.Tensor]:

@@ -37,7 +37,7 @@ def test_a_validation_sees_the_full_network_with_the_trained_rows(tmp_path):
     net = toy.network(output_ids=IDS)
     seen = []
 
-    def validate(measured):
+    def validate(measured, pause):
         assert measured is net and not measured.training
         seen.append(measured.embed_tokens.weight.detach().clone())
         return {"score": 0.0}

@@ -3,17 +3,15 @@
 import csv
 import itertools
 import json
-import multiprocessing
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -25,6 +23,7 @@ from ofa.errors import OFAError
 from ofa.train.distributed import World
 from ofa.train.loop import train
 from tests.train import toy
+from tests.train.launch import fork
 
 NETWORK = {"freeze_resnet": True}
 """Batch statistics are each rank's own, so they are left out of the comparison."""
@@ -41,27 +40,6 @@ def torchrun(root, ranks: int, out, **changes) -> int:
     command = [*launcher, "tests/train/toy.py", str(out), *words(**changes)]
     environment = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=root, env=environment, timeout=300).returncode
-
-
-def fork(ranks: int, run: Callable[[], None], exitcode: int = 0) -> None:
-    """What torchrun does, without importing torch anew in every process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-
-    def rank(number: int) -> None:
-        os.environ.update(common, RANK=str(number), LOCAL_RANK=str(number))
-        torch.set_num_threads(1)
-        run()
-
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=rank, args=(number,)) for number in range(ranks)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=300)
-        assert process.exitcode == exitcode
 
 
 def train_on(ranks: int, out, world: type[World] = World, exitcode: int = 0, **changes) -> None:

@@ -17,7 +17,7 @@ def run(out, scores: dict[int, float], **changes):
     seen: dict[int, dict[str, torch.Tensor]] = {}
     at = [0]
 
-    def validate(measured):
+    def validate(measured, pause):
         assert not measured.training
         seen[at[0]] = toy.weights(measured)
         return {"score": scores[at[0]], "other": 1.0}
@@ -56,4 +56,4 @@ def test_validations_are_recorded(tmp_path):
 def test_a_metric_that_is_not_measured_is_named(tmp_path):
     config = toy.settings(best_metric="CIDEr", steps=2)
     with pytest.raises(OFAError, match="'CIDEr' is not measured; there are accuracy"):
-        train(toy.network(), toy.stream(config), config, tmp_path, validate=lambda net: {"accuracy": 1.0})
+        train(toy.network(), toy.stream(config), config, tmp_path, validate=lambda net, pause: {"accuracy": 1.0})

@@ -21,6 +21,7 @@ from ofa.train.distributed import World
 from ofa.train.loop import train
 
 VOCABULARY = 40
+ALONE = World(0, 1, torch.device("cpu"))
 
 
 class Task:
@@ -61,7 +62,7 @@ def rows(count: int = 50) -> list[dict]:
 
 
 def stream(config: TrainConfig, world: World | None = None, task: Task | None = None, workers: int = 0) -> Stream:
-    world = world or World(0, 1, torch.device("cpu"))
+    world = world or ALONE
     source = Source(table=rows(), task=task or Task())
     return Stream([source], config.batch_size // config.accumulate, config.seed, world.rank, world.size, workers)
 

@@ -26,6 +26,7 @@ from ofa.train.compact import CompactVocabulary
 from ofa.train.config import TrainConfig
 from ofa.train.distributed import World
 from ofa.train.loop import Callback, TrainResult, train
+from ofa.train.preemption import Pause, pausing
 from ofa.train.stem.cells import STRIDE
 from ofa.train.stem.network import StemLoss, StemNetwork, measure_objects, measure_regions
 from ofa.train.stem.samples import ObjectCells, RegionCells, object_kinds
@@ -116,11 +117,12 @@ def pretrain_stem(
         report,
     )
 
-    def validate(_: nn.Module) -> dict[str, float]:
+    def validate(_: nn.Module, pause: Pause) -> dict[str, float]:
         pictures, *texts = sources(valid, 1)
-        metrics = measure_objects(whole.eval(), rows(pictures), world.device)
+        metrics = measure_objects(whole.eval(), pausing(rows(pictures), pause), world.device)
         if texts:
-            metrics |= measure_regions(whole, itertools.chain.from_iterable(map(rows, texts)), world.device)
+            regions_of_all = itertools.chain.from_iterable(map(rows, texts))
+            metrics |= measure_regions(whole, pausing(regions_of_all, pause), world.device)
         return metrics
 
     result = train(
