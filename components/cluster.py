@@ -16,9 +16,20 @@ class ClusterSection:
     """Labels that a node for training and evaluation must have, for example {nvidia.com/gpu.product: NVIDIA-L4}."""
     tolerations: list[dict[str, Any]] = field(default_factory=list)
     """Taints of nodes that training and evaluation accept, as Kubernetes writes them."""
+    nodes: int = 1
+    """Nodes of a training, which is a TrainJob of Kubeflow Trainer."""
+    gpus: int = 1
+    """GPUs of each of them; 0: it trains on processors."""
+    queue: str = ""
+    """Kueue's queue that trainings wait in until all of their nodes can start; empty: none."""
+    hours: float = 14 * 24.0
+    """The cluster stops a training after that long; time in a queue does not count. Nothing else limits it."""
     service: str = ""
     """Address of the service that a new champion is rolled out to; empty: none."""
 
     def __post_init__(self) -> None:
-        if self.shards < 1:
-            raise OFAError(f"shards is {self.shards}; it must be at least 1")
+        for name, least in (("shards", 1), ("nodes", 1), ("gpus", 0)):
+            if getattr(self, name) < least:
+                raise OFAError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.hours <= 0:
+            raise OFAError(f"hours is {self.hours:g}; it must be more than 0")

@@ -9,16 +9,33 @@ from components.deploy.kfp import bundle_release, close_run, gate_release, pick_
 from components.evaluate.kfp import evaluate_network, write_report
 from components.preprocess.kfp import build_shards, build_tables, describe_tables, fetch_data, validate_data
 from components.train.kfp import pretrain_network, train_stem
-from pipelines.placement import DATA, EVALUATE, TRAIN, Machines, fresh, place
+from pipelines.placement import DATA, EVALUATE, Machines, fresh, place, place_training, share
 
 
-def closing(pipeline: str, registry: PipelineChannel) -> dsl.ExitHandler:
-    """The block in which a pipeline does its work: however that ends, a page about the run is written.
+class Training(NamedTuple):
+    """Where trainings run, as parameters of a pipeline."""
+
+    machines: Machines
+    nodes: PipelineChannel
+    queue: PipelineChannel
+    hours: PipelineChannel
+
+    @property
+    def job(self) -> dict[str, PipelineChannel]:
+        """Arguments of a training's component."""
+        return {"nodes": self.nodes, "queue": self.queue, "hours": self.hours}
+
+
+def closing(pipeline: str, registry: PipelineChannel, training: Training | None = None) -> dsl.ExitHandler:
+    """The block in which a pipeline does its work: however that ends, a page about the run is written, and what its
+    trainings left on the cluster is removed.
 
     KFP lets no output leave such a block: what a run made is with its steps.
     """
-    task = close_run(pipeline=pipeline, registry=registry, pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
-    return dsl.ExitHandler(place(fresh(task)), name="work")
+    nodes = {"nodes": training.nodes} if training else {}
+    task = close_run(pipeline=pipeline, registry=registry, pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **nodes)
+    place(fresh(task))
+    return dsl.ExitHandler(share(task) if training else task, name="work")
 
 
 def data_tables(
@@ -55,11 +72,13 @@ def pretraining(
     stem: PipelineChannel,
     pretrain: PipelineChannel,
     registry: PipelineChannel,
-    machines: Machines,
+    training: Training,
 ) -> Pretrained:
     """The stem, then the network on all tasks."""
-    seeing = train_stem(tables=tables, model=model, train=train, stem=stem, pretrain=pretrain, registry=registry)
-    place(seeing, TRAIN, machines)
+    seeing = train_stem(
+        tables=tables, model=model, train=train, stem=stem, pretrain=pretrain, registry=registry, **training.job
+    )
+    place_training(seeing, training.machines)
     trained = pretrain_network(
         tables=tables,
         stem=seeing.outputs["network"],
@@ -67,8 +86,9 @@ def pretraining(
         train=train,
         pretrain=pretrain,
         registry=registry,
+        **training.job,
     )
-    place(trained, TRAIN, machines)
+    place_training(trained, training.machines)
     return Pretrained(trained.outputs["network"], seeing.outputs["run"], trained.outputs["run"])
 
 

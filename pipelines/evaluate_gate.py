@@ -30,8 +30,8 @@ def evaluate_gate(
         evaluate: Evaluation; section of params.yaml, as the following is.
         gate: What the networks must show.
         tasks: Names of the tasks.
-        node_selector: Labels that their nodes must have.
-        tolerations: Taints of their nodes that they accept.
+        node_selector: Labels that nodes for evaluation must have.
+        tolerations: Taints of such nodes that evaluation accepts.
         registry: MLflow tracking address: the champion.
     """
     machines = Machines(node_selector, tolerations)

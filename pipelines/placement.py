@@ -6,6 +6,8 @@ from kfp import dsl, kubernetes
 from kfp.dsl.pipeline_channel import PipelineParameterChannel
 from kfp.dsl.pipeline_task import PipelineTask
 
+from components.train.step import RUN, SHARED
+
 HOUR = 3600
 """In seconds."""
 
@@ -18,7 +20,7 @@ class Needs:
     memory: str
     """Request and limit."""
     hours: int
-    """After that long the step is stopped."""
+    """After that long the step is stopped; 0: it ends by itself."""
     retries: int = 2
     """Further attempts, after 30 s, 1 min, 2 min ... at most 10 min: a pod may be evicted, a network may fail."""
     shared_memory: str = ""
@@ -30,8 +32,12 @@ LIGHT = Needs(cpu="500m", memory="2Gi", hours=1)
 DATA = Needs(cpu="4", memory="8Gi", hours=12, shared_memory="1Gi")
 """Steps that read or write all data."""
 EVALUATE = Needs(cpu="4", memory="16Gi", hours=12, shared_memory="4Gi")
-TRAIN = Needs(cpu="8", memory="32Gi", hours=14 * 24, retries=5, shared_memory="8Gi")
-"""A training: it goes on where the last attempt stopped."""
+TRAIN = Needs(cpu="8", memory="32Gi", hours=0, retries=5)
+"""A node of a training. It goes on where the last attempt stopped; `cluster.hours` of params.yaml says how long it may
+take."""
+
+VOLUME = "training"
+"""Claim of the volume that the nodes of a training share with the step that waits for them: `k8s/base/storage.yaml`."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +46,41 @@ class Machines:
 
     node_selector: PipelineParameterChannel
     tolerations: PipelineParameterChannel
+    gpus: PipelineParameterChannel | int = 1
+    """Of each node; a step that is no training is one process, with one GPU."""
 
 
 def place(task: PipelineTask, needs: Needs = LIGHT, machines: Machines | None = None) -> PipelineTask:
-    """Ask for what a step needs; with `machines`, for a GPU as well: a step is one process."""
+    """Ask for what a step needs; with `machines`, for GPUs as well."""
     task.set_cpu_request(needs.cpu).set_memory_request(needs.memory).set_memory_limit(needs.memory)
     task.set_retry(needs.retries, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="600s")
-    kubernetes.set_timeout(task, needs.hours * HOUR)
+    if needs.hours:
+        kubernetes.set_timeout(task, needs.hours * HOUR)
     kubernetes.set_security_context(task, run_as_non_root=True)
     if needs.shared_memory:
         kubernetes.empty_dir_mount(
             task, volume_name="shm", mount_path="/dev/shm", medium="Memory", size_limit=needs.shared_memory
         )
     if machines is not None:
-        task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(1)
+        task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(machines.gpus)
         kubernetes.add_node_selector_json(task, machines.node_selector)
         kubernetes.add_toleration_json(task, machines.tolerations)
     return task
+
+
+def place_training(task: PipelineTask, machines: Machines) -> PipelineTask:
+    """Ask for what each node of a training needs: the step hands it on to a TrainJob (`components.train.step`)."""
+    return share(place(task, TRAIN, machines))
+
+
+def share(task: PipelineTask) -> PipelineTask:
+    """Give a step the volume that the nodes of trainings share, and the id of the pipeline run.
+
+    The id comes from the pod's label: as an argument it would make the result of a training another one each time, and
+    never be found in the cache.
+    """
+    kubernetes.mount_pvc(task, pvc_name=VOLUME, mount_path=SHARED)
+    return kubernetes.use_field_path_as_env(task, env_name=RUN, field_path="metadata.labels['pipeline/runid']")
 
 
 def fresh(task: PipelineTask) -> PipelineTask:
@@ -64,5 +88,5 @@ def fresh(task: PipelineTask) -> PipelineTask:
     return task.set_caching_options(False)
 
 
-LIFE = dsl.PipelineConfig(ttl_seconds_after_finished=7 * 24 * HOUR, active_deadline_seconds=30 * 24 * HOUR)
-"""How long a run may take, and how long its pods are kept afterwards; artifacts and scores stay."""
+LIFE = dsl.PipelineConfig(ttl_seconds_after_finished=7 * 24 * HOUR)
+"""How long the pods of a run are kept after its end; artifacts and scores stay."""

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from pipelines.chains import closing, data_tables, evaluation, pretraining
+from pipelines.chains import Training, closing, data_tables, evaluation, pretraining
 from pipelines.placement import LIFE, Machines
 
 
@@ -24,6 +24,10 @@ def pretrain(
     shards: list,
     node_selector: dict,
     tolerations: list,
+    nodes: int,
+    gpus: int,
+    queue: str,
+    hours: float,
     registry: str,
 ):
     """Pretrain.
@@ -39,13 +43,18 @@ def pretrain(
         evaluate: Evaluation.
         tasks: What the network is asked for afterwards, all at the same time.
         shards: Numbers of the pods that build tables side by side, from 0.
-        node_selector: Labels that their nodes must have.
-        tolerations: Taints of their nodes that they accept.
+        node_selector: Labels that nodes for training and evaluation must have.
+        tolerations: Taints of such nodes that training and evaluation accept.
+        nodes: Nodes of each training, as a TrainJob; 0: the step trains itself, as on one machine.
+        gpus: GPUs of each of these nodes.
+        queue: Kueue's queue that a training waits in until all its nodes can start; empty for none.
+        hours: A training is stopped after that long; time in the queue does not count.
         registry: MLflow tracking address: curves.
     """
     machines = Machines(node_selector, tolerations)
-    with closing("ofa-pretrain", registry):
+    training = Training(Machines(node_selector, tolerations, gpus), nodes, queue, hours)
+    with closing("ofa-pretrain", registry, training):
         built = data_tables(fetch, validate, tables, shards)
-        made = pretraining(built, model, train, stem, pretrain, registry, machines)
+        made = pretraining(built, model, train, stem, pretrain, registry, training)
         with dsl.ParallelFor(tasks, name="tasks") as task:
             evaluation(task, made.network, built, evaluate, machines)

@@ -5,8 +5,8 @@ from kfp import dsl
 from components.deploy.kfp import get_champion, look_for_news, promote_release, roll_out_champion
 from components.preprocess.kfp import find_version
 from components.train.kfp import finetune_network
-from pipelines.chains import bundle, closing, data_tables, evaluation, judgement, picked
-from pipelines.placement import LIFE, TRAIN, Machines, fresh, place
+from pipelines.chains import Training, bundle, closing, data_tables, evaluation, judgement, picked
+from pipelines.placement import LIFE, Machines, fresh, place, place_training
 
 
 @dsl.pipeline(
@@ -26,6 +26,10 @@ def retrain(
     shards: list,
     node_selector: dict,
     tolerations: list,
+    nodes: int,
+    gpus: int,
+    queue: str,
+    hours: float,
     service: str,
     registry: str,
 ):
@@ -41,13 +45,18 @@ def retrain(
         gate: What a release must show before it replaces the champion.
         tasks: Keys of `finetune` to train and release.
         shards: Numbers of the pods that build tables side by side, from 0.
-        node_selector: Labels that their nodes must have.
-        tolerations: Taints of their nodes that they accept.
+        node_selector: Labels that nodes for training and evaluation must have.
+        tolerations: Taints of such nodes that training and evaluation accept.
+        nodes: Nodes of each training, as a TrainJob; 0: the step trains itself, as on one machine.
+        gpus: GPUs of each of these nodes.
+        queue: Kueue's queue that a training waits in until all its nodes can start; empty for none.
+        hours: A training is stopped after that long; time in the queue does not count.
         service: Address of the service that a new champion is rolled out to; empty for none.
         registry: MLflow tracking address: curves, the model registry.
     """
     machines = Machines(node_selector, tolerations)
-    with closing("ofa-retrain", registry):
+    training = Training(Machines(node_selector, tolerations, gpus), nodes, queue, hours)
+    with closing("ofa-retrain", registry, training):
         version = place(fresh(find_version(settings=fetch)))
         news = place(fresh(look_for_news(version=version.output, registry=registry)))
         with dsl.If(news.output == "new", name="new-data"):
@@ -61,8 +70,9 @@ def retrain(
                     train=train,
                     finetune=finetune,
                     registry=registry,
+                    **training.job,
                 )
-                place(tuned, TRAIN, machines)
+                place_training(tuned, training.machines)
                 evaluated = evaluation(task, tuned.outputs["network"], built, evaluate, machines)
             evaluations = evaluated.outputs["evaluation"]
             judged = judgement(evaluations, built, gate, registry, finetune=dsl.Collected(tuned.outputs["run"]))

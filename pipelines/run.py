@@ -124,7 +124,8 @@ def run(
     chosen = pipeline(name)
     if runner not in RUNNERS:
         raise OFAError(f"no runner '{runner}'{nearest(runner, list(RUNNERS))} (there are: {', '.join(RUNNERS)})")
-    values = arguments(chosen, params, given)
+    here = {"nodes": 0} if "nodes" in chosen.parameters else {}
+    values = arguments(chosen, params, here | dict(given or {}))
     missing = [needed for needed in chosen.needs if needed not in values]
     if missing:
         raise OFAError(f"pipeline '{name}' needs {', '.join(missing)}: give it as {missing[0]}=VALUE")

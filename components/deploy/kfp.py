@@ -151,9 +151,14 @@ def roll_out_champion(version: str, service: str, registry: str):
 
 @dsl.component(base_image=images.DEPLOY, install_kfp_package=False)
 def close_run(
-    page: dsl.Output[dsl.HTML], status: dsl.PipelineTaskFinalStatus, pipeline: str, registry: str, pipeline_run: str
+    page: dsl.Output[dsl.HTML],
+    status: dsl.PipelineTaskFinalStatus,
+    pipeline: str,
+    registry: str,
+    pipeline_run: str,
+    nodes: int = 0,
 ):
-    """Write how the run ended: always, whatever went wrong before.
+    """Write how the run ended and remove what its trainings left on a cluster: always, whatever went wrong before.
 
     Args:
         page: The page.
@@ -161,8 +166,14 @@ def close_run(
         pipeline: Name of the pipeline.
         registry: MLflow tracking address.
         pipeline_run: Id of the run.
+        nodes: Nodes of its trainings; 0: they were steps of their own.
     """
+    import os
+
     from components.deploy.closing import close
+    from components.train import step
 
     page.path += ".html"
     close(page.path, pipeline, pipeline_run, status.state, status.error_message or "", registry)
+    if nodes:
+        step.clear(os.environ[step.RUN], status.state == "SUCCEEDED")

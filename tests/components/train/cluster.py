@@ -1,22 +1,25 @@
-"""A stand-in for a cluster's API: it stores TrainJobs that the real client sends over HTTP, and plays how they go.
+"""A cluster's API as `kmock` plays it: it keeps the objects that the real client sends over HTTP.
 
-It is no cluster. It knows just the paths that the client asks for, and answers as the API's documentation says.
+A test plays how a job goes.
 """
 
-import json
+import asyncio
+import copy
+import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import kmock
 from kubeflow.trainer import KubernetesBackendConfig, TrainerClient
 from kubernetes.client import Configuration
 
 NAMESPACE = "ofa"
 TIME = "2026-01-01T00:00:00Z"
+JOBS, RUNTIMES = "trainer.kubeflow.org/v1alpha1/trainjobs", "trainer.kubeflow.org/v1alpha1/trainingruntimes"
 
 RUNTIME = {
     "apiVersion": "trainer.kubeflow.org/v1alpha1",
-    "kind": "ClusterTrainingRuntime",
-    "metadata": {"name": "torch-distributed", "labels": {"trainer.kubeflow.org/framework": "torch"}},
+    "kind": "TrainingRuntime",
+    "metadata": {"name": "ofa-torch", "labels": {"trainer.kubeflow.org/framework": "torch"}},
     "spec": {
         "mlPolicy": {"numNodes": 1, "torch": {}},
         "template": {
@@ -40,104 +43,100 @@ class Cluster:
     """Holds what was sent, and what is to be seen. `play` is called at each look at a job, with its name."""
 
     def __init__(self):
-        self.jobs, self.pods, self.events, self.log = {}, [], [], ""
+        self.made, self.log = [], ""
         self.down = 0
         """So many requests are answered with an error."""
-        self.deleted, self.made = [], []
         self.play = lambda name: None
-        handler = type("Handler", (_Handler,), {"cluster": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
+        self._thread.start()
+        assert started.wait(30)
+
+    async def _serve(self, started):
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        async with kmock.KubernetesEmulator() as self.api, kmock.Server(self.api) as server:
+            for kind in (JOBS, RUNTIMES, "v1/pods", "v1/events"):
+                self.api.resources[kind] = {"namespaced": True}
+            self.api.objects[RUNTIMES, NAMESPACE, "ofa-torch"] = RUNTIME
+            self.api[re.compile("/.*")] << self._break_down
+            self.api[kmock.action.CREATE, kmock.resource(JOBS)] << self._create
+            self.api[kmock.action.FETCH, kmock.resource(JOBS)] << self._look
+            self.api[kmock.subresource("log")] << (lambda request: self.log.encode())
+            self.url = str(server.url)
+            started.set()
+            await self._closing.wait()
 
     def client(self) -> TrainerClient:
-        configuration = Configuration(host=f"http://127.0.0.1:{self.server.server_port}")
+        configuration = Configuration(host=self.url.rstrip("/"))
         configuration.retries = False
         return TrainerClient(KubernetesBackendConfig(namespace=NAMESPACE, client_configuration=configuration))
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join(10)
 
-    def end(self, name, kind):
-        self.jobs[name]["status"] = {
-            "conditions": [{"type": kind, "status": "True", "reason": "x", "message": "", "lastTransitionTime": TIME}]
-        }
+    def end(self, name, kind, reason="x"):
+        """Let a job be Complete or Failed."""
+        condition = {"type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": TIME}
+        self._job(name).patch({"status": {"conditions": [condition]}})
+
+    def restart(self, name):
+        """Forget how a job ended."""
+        self._job(name).patch({"status": {"conditions": []}})
+
+    def remove(self, name):
+        """Delete a job, as somebody else would."""
+        self._job(name).delete()
 
     def pod(self, phase="Running", state=None, last=None, reason=None, message=None):
-        statuses = [{"name": "node", "image": "x", "imageID": "x", "ready": True, "restartCount": 0}]
-        statuses[0] |= {"state": state or {"running": {"startedAt": TIME}}} | ({"lastState": last} if last else {})
-        status = {"phase": phase, "containerStatuses": statuses, "reason": reason, "message": message}
+        """Let the first node's pod be so."""
+        container = {"name": "node", "image": "x", "imageID": "x", "ready": True, "restartCount": 0}
+        container |= {"state": state or {"running": {"startedAt": TIME}}} | ({"lastState": last} if last else {})
+        status = {"phase": phase, "containerStatuses": [container], "reason": reason, "message": message}
         labels = {"jobset.sigs.k8s.io/replicatedjob-name": "node", "batch.kubernetes.io/job-completion-index": "0"}
-        self.pods = [
-            {
-                "metadata": {"name": "job-node-0-0", "creationTimestamp": TIME, "labels": labels},
-                "spec": {"containers": [{"name": "node", "image": "x"}]},
-                "status": {key: value for key, value in status.items() if value is not None},
-            }
-        ]
+        self.api.objects["v1/pods", NAMESPACE, "job-node-0-0"] = {
+            "metadata": {"name": "job-node-0-0", "creationTimestamp": TIME, "labels": labels},
+            "spec": {"containers": [{"name": "node", "image": "x"}]},
+            "status": {key: value for key, value in status.items() if value is not None},
+        }
 
     def event(self, reason, message):
-        about = {"kind": "Pod", "name": "job-node-0-0", "namespace": NAMESPACE}
-        meta = {"name": reason.lower(), "namespace": NAMESPACE}
-        self.events.append(
-            {"metadata": meta, "involvedObject": about, "reason": reason, "message": message, "firstTimestamp": TIME}
-        )
+        """Let the cluster tell of something."""
+        self.api.objects["v1/events", NAMESPACE, reason.lower()] = {
+            "metadata": {"name": reason.lower(), "namespace": NAMESPACE},
+            "involvedObject": {"kind": "Pod", "name": "job-node-0-0", "namespace": NAMESPACE},
+            "reason": reason,
+            "message": message,
+            "firstTimestamp": TIME,
+        }
 
+    @property
+    def deleted(self):
+        """Names of the jobs that were to be deleted, each time."""
+        return [request.name for request in self.api[kmock.action.DELETE]]
 
-class _Handler(BaseHTTPRequestHandler):
-    cluster: Cluster
-    protocol_version = "HTTP/1.1"
+    def _objects(self):
+        return list(self.api.objects.items())
 
-    def log_message(self, *_):
-        pass
+    def _job(self, name):
+        return self.api.objects[JOBS, NAMESPACE, name]
 
-    def _send(self, content, status=200):
-        text = content if isinstance(content, str) else json.dumps(content)
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain" if isinstance(content, str) else "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _break_down(self, request):
+        if not self.down:
+            raise NotImplementedError  # kmock goes on to its next answer
+        self.down -= 1
+        return 503
 
-    def _missing(self):
-        self._send({"kind": "Status", "status": "Failure", "code": 404, "message": "not found"}, 404)
+    def _create(self, request):
+        self.made.append(copy.deepcopy(dict(request.data)))
+        job = self._job(request.data["metadata"]["name"])
+        job.patch({"metadata": {"namespace": NAMESPACE, "creationTimestamp": TIME}})
+        return job.raw
 
-    def do_GET(self):
-        cluster, path = self.cluster, self.path.partition("?")[0]
-        name = path.rpartition("/")[2]
-        if cluster.down > 0:
-            cluster.down -= 1
-            self._send({"message": "the server is down"}, 503)
-        elif "/trainjobs/" in path:
-            if name not in cluster.jobs:
-                return self._missing()
-            cluster.play(name)
-            self._send(cluster.jobs[name])
-        elif path.endswith("/clustertrainingruntimes/torch-distributed"):
-            self._send(RUNTIME)
-        elif path.endswith("/pods"):
-            self._send({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": cluster.pods})
-        elif path.endswith("/events"):
-            self._send({"kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": cluster.events})
-        elif path.endswith("/log"):
-            self._send(cluster.log)
-        else:
-            self._missing()
-
-    def do_POST(self):
-        job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        name = job["metadata"]["name"]
-        if name in self.cluster.jobs:
-            return self._send({"kind": "Status", "code": 409, "message": f"{name} already exists"}, 409)
-        job["metadata"] |= {"namespace": NAMESPACE, "creationTimestamp": TIME}
-        self.cluster.jobs[name] = job
-        self.cluster.made.append(job)
-        self._send(job, 201)
-
-    def do_DELETE(self):
-        name = self.path.partition("?")[0].rpartition("/")[2]
-        if self.cluster.jobs.pop(name, None) is None:
-            return self._missing()
-        self.cluster.deleted.append(name)
-        self._send({"kind": "Status", "status": "Success"})
+    def _look(self, request):
+        if all(key[2] != request.name or found.deleted for key, found in self._objects()):
+            raise kmock.KubernetesObjectNotFoundError
+        self.play(request.name)
+        if self._job(request.name).deleted:
+            raise kmock.KubernetesObjectNotFoundError
+        return self._job(request.name).raw

@@ -1,30 +1,32 @@
 """A TrainJob is what Kubeflow's models accept, is followed to its end, and is cleared away where nobody waits for it.
 
-The client is the real one; the cluster is a stand-in (`cluster.py`) that plays success, failures, an eviction and a
-broken connection.
+The client is the real one; the cluster's API is mocked (`cluster.py`) and plays success, failures, an eviction and
+broken connections.
 """
 
 import os
 import signal
 import threading
 
+import kmock
 import pytest
 from kubeflow_trainer_api import models
 
-from components.train.trainjob import QUEUE, RUN, Job, JobFailed, train
+from components.train.trainjob import QUEUE, RUN, Job, JobFailed, Unanswered, train
 from ofa.errors import OFAError
 from tests.components.train.cluster import Cluster
 
 JOB = Job(
     name="job",
     image="ofa-python-train:0.1.0",
-    command=["torchrun", "-m", "pipelines.cli", "train", "pretrain"],
+    arguments=["pretrain", "--tables", "/training/tables"],
     nodes=4,
     resources={"cpu": 8, "memory": "32Gi", "gpu": 2},
     env={"MLFLOW_TRACKING_URI": "http://mlflow:5000"},
     queue="training",
     run="run-1",
     hours=2,
+    runtime="ofa-torch",
     node_selector={"gpu": "h100"},
     tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}],
     volumes=[{"name": "shared", "persistentVolumeClaim": {"claimName": "training"}}],
@@ -71,7 +73,9 @@ def test_the_job_is_what_was_asked_for_and_kubeflow_knows_every_field(cluster, r
     assert job["metadata"]["labels"] == {QUEUE: "training", RUN: "run-1"}
     spec = job["spec"]
     assert spec["activeDeadlineSeconds"] == 7200
-    assert spec["trainer"]["numNodes"] == 4 and spec["trainer"]["command"] == list(JOB.command)
+    assert spec["trainer"]["numNodes"] == 4 and spec["trainer"]["command"] == [
+        "torchrun", "-m", "components.train.cli", "pretrain", "--tables", "/training/tables"
+    ]  # fmt: skip
     limits = spec["trainer"]["resourcesPerNode"]["limits"]
     assert limits == {"cpu": 8, "memory": "32Gi", "nvidia.com/gpu": 2}
     (patch,) = spec["runtimePatches"]
@@ -131,7 +135,7 @@ def test_an_image_that_cannot_be_pulled_is_given_up(cluster, run):
 def test_a_retry_goes_on_with_the_job_that_is_there(cluster, run):
     looks(cluster, lambda name: cluster.pod(), lambda name: cluster.end(name, "Complete"))
     run()
-    del cluster.jobs["job"]["status"]  # as if the first attempt was lost while the job still ran
+    cluster.restart("job")  # as if the first attempt was lost while the job still ran
     looks(cluster, None, None, lambda name: cluster.end(name, "Complete"))
     assert any("it is there already" in line for line in run())
     assert len(cluster.made) == 1
@@ -151,8 +155,24 @@ def test_a_broken_connection_is_outlived(cluster, run):
     def break_down(name):
         cluster.down = 5
 
-    looks(cluster, break_down, None, lambda name: cluster.end(name, "Complete"))
+    looks(cluster, break_down, break_down, None, lambda name: cluster.end(name, "Complete"))
     run()
+    assert cluster.deleted == []
+
+
+@pytest.mark.parametrize("part", ["pods", "events"])
+def test_so_is_one_in_the_middle_of_a_look(cluster, run, part):
+    failures = iter(range(3))
+
+    def fail(request):
+        if next(failures, None) is None:
+            raise NotImplementedError  # kmock goes on to its next answer
+        return 503
+
+    looks(cluster, lambda name: cluster.pod(), *[None] * 5, lambda name: cluster.end(name, "Complete"))
+    cluster.api["list", kmock.resource(f"v1/{part}")] << fail
+    run()
+    assert next(failures, None) is None and cluster.deleted == []
 
 
 def test_a_cluster_that_is_gone_is_given_up(cluster, run):
@@ -160,8 +180,22 @@ def test_a_cluster_that_is_gone_is_given_up(cluster, run):
         cluster.down = 10_000
 
     looks(cluster, break_down)
-    with pytest.raises(OFAError, match="the cluster does not answer"):
+    with pytest.raises(Unanswered, match="the cluster does not answer"):
         run(patience=0.2)
+    assert cluster.deleted == [], "it may be well, and a retry goes on with it"
+
+
+def test_who_deletes_the_job_ends_the_wait(cluster, run):
+    looks(cluster, None, cluster.remove)
+    with pytest.raises(OFAError, match="somebody deleted it"):
+        run()
+
+
+def test_a_job_that_takes_too_long_is_deleted(cluster, run):
+    looks(cluster, lambda name: cluster.pod(), lambda name: cluster.end(name, "Failed", "DeadlineExceeded"))
+    with pytest.raises(OFAError, match="stopped after 2 hours; started again, it goes on"):
+        run()
+    assert cluster.deleted == ["job"]
 
 
 def test_who_is_told_to_stop_deletes_the_job(cluster, run):
