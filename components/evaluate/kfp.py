@@ -12,6 +12,7 @@ def evaluate_network(
     tables: dsl.Input[dsl.Dataset],
     evaluation: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
+    answers: dsl.Output[dsl.ClassificationMetrics],
     split: str = "test",
     settings: dict = {},  # noqa: B006 - KFP reads defaults, it never shares them
 ):
@@ -23,11 +24,13 @@ def evaluate_network(
         tables: Folder of tables.
         evaluation: Folder with scores, lineage and predictions.
         metrics: The scores, as the page of the pipeline shows them.
+        answers: Which answers are taken for which; empty where answers are no texts that repeat.
         split: Which split to evaluate.
         settings: Fields of the section `evaluate` of params.yaml.
     """
     from tempfile import TemporaryDirectory
 
+    from components.evaluate.confusion import confusion
     from components.evaluate.stage import evaluate_stage
     from components.params import save_sections
 
@@ -35,6 +38,8 @@ def evaluate_network(
         params = save_sections(folder, evaluate=settings)
         found = evaluate_stage(task, network.path, tables.path, split, evaluation.path, params=params)
     metrics.metadata.update(found.scores)
+    if matrix := confusion(evaluation.path):
+        answers.log_confusion_matrix(*matrix)
 
 
 @dsl.component(base_image=images.EVALUATE, install_kfp_package=False)
