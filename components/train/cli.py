@@ -114,7 +114,7 @@ def job(
     queue: Annotated[str, typer.Option(help="Kueue's queue; empty: none.")] = "",
     hours: Annotated[float, typer.Option(help="The cluster stops it after that long.")] = 24.0,
     runtime: Annotated[str, typer.Option(help="TrainingRuntime or ClusterTrainingRuntime.")] = "ofa-torch",
-    registry: Annotated[str, typer.Option(help="MLflow tracking address.")] = "http://mlflow:5000",
+    registry: Annotated[str, typer.Option(help="MLflow tracking address.")] = "http://mlflow.ofa.svc:5000",
 ) -> None:
     """Train on many nodes of a cluster: a TrainJob of Kubeflow Trainer, followed to its end.
 

@@ -80,7 +80,7 @@ def run(
 def submit(
     name: Name = "finetune",
     given: Given = None,
-    registry: Store = "http://mlflow:5000",
+    registry: Store = "http://mlflow.ofa.svc:5000",
     host: Host = HOST,
     namespace: Namespace = "",
     images: Images = "",
@@ -105,7 +105,7 @@ def schedule(
     name: Name = "retrain",
     given: Given = None,
     cron: Annotated[str, typer.Option(help="Second, minute, hour, day, month, weekday.")] = "0 0 3 * * *",
-    registry: Store = "http://mlflow:5000",
+    registry: Store = "http://mlflow.ofa.svc:5000",
     host: Host = HOST,
     namespace: Namespace = "",
     images: Images = "",
