@@ -1,5 +1,6 @@
 """The web application: routes and what they answer. What is behind them is in `service`."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -22,6 +23,7 @@ from components.deploy.service.inputs import parse_json, read_body, read_items
 from components.deploy.service.logs import REQUEST_ID
 from components.deploy.service.models import Model
 from components.deploy.service.operations import OPERATIONS, Operation
+from components.deploy.service.reports import SECURITY, has_report
 from components.deploy.service.schemas import Description, Problem, json_body, request_body, response_model
 from components.deploy.service.service import Answer, Service
 
@@ -207,6 +209,14 @@ def _pages(service: Service) -> APIRouter:
     async def docs() -> FileResponse:
         return FileResponse(PAGE / "docs.html", headers={"Cache-Control": "no-cache"})
 
+    @router.get("/report", include_in_schema=False)
+    async def report() -> HTMLResponse:
+        model = service.model
+        page = await asyncio.to_thread(lambda: model.report)
+        if page is None:
+            raise NotFound("no evaluation came with this model")
+        return HTMLResponse(page, headers={"Content-Security-Policy": SECURITY})
+
     @router.get("/healthz", summary="Whether the process lives.")
     async def alive() -> dict[str, str]:
         return {"status": "alive"}
@@ -234,6 +244,7 @@ def _describe(model: Model, service: Service) -> dict[str, Any]:
             "name": skill.operation.name,
             "task": skill.operation.task,
             "summary": skill.operation.summary,
+            "result": skill.operation.result,
             "language": skill.task.settings.language,
             "image": skill.operation.image,
             "text": skill.operation.text,
@@ -249,7 +260,8 @@ def _describe(model: Model, service: Service) -> dict[str, Any]:
         "version": model.version,
         "source": model.source,
         "loaded": model.loaded.isoformat(timespec="seconds"),
-        "report": model.report,
+        "report": "report" if model.folder and has_report(model.folder) else None,
+        "registered": model.registered,
         "operations": operations,
         "limits": dict(vars(service.settings.limits)),
     }

@@ -61,7 +61,7 @@ class Frame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
-                answer.update(SECURITY_HEADERS | {"X-Request-ID": known})
+                answer.update({"X-Request-ID": known} | {k: v for k, v in SECURITY_HEADERS.items() if k not in answer})
                 answer.setdefault("Cache-Control", "no-store")
             await send(message)
 

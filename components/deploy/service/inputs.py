@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from components.deploy.service.errors import BadImage, RequestError, TooLarge, UnsupportedBody
 from components.deploy.service.operations import Operation
+from components.deploy.service.remote import is_address
 from components.deploy.service.settings import Limits
 from ofa.data.images import ImageError, decode, decode_base64, measure
 from ofa.errors import OFAError
@@ -30,8 +31,8 @@ class Item:
     """One thing asked, of one picture if any."""
 
     operation: Operation
-    image: bytes | None = None
-    """The picture file."""
+    image: bytes | str | None = None
+    """The picture file, or its web address."""
     text: str | None = None
     box: tuple[float, ...] | None = None
     """The part of the picture that it is asked about: left, top, right, bottom in pixels of the upright picture."""
@@ -189,14 +190,16 @@ def _box(value: Any, operation: Operation) -> tuple[float, ...] | None:
         raise RequestError(f"the box {value!r} must be x0,y0,x1,y1 in pixels, x1 above x0 and y1 above y0") from None
 
 
-def _picture(value: Any, operation: Operation, limits: Limits) -> bytes | None:
-    """The bytes of a picture: as they are, in base64, in a data URL, or in base64 as {"b64": ...}."""
+def _picture(value: Any, operation: Operation, limits: Limits) -> bytes | str | None:
+    """The bytes of a picture: as they are, in base64, in a data URL, or in base64 as {"b64": ...}; or its address."""
     if value is None and operation.image != "needed":
         return None
     if operation.image == "none":
         raise RequestError(f"{operation.name} takes no image; leave it out")
     if isinstance(value, Mapping):
         value = value.get("b64")
+    if isinstance(value, str) and is_address(value):
+        return value
     if isinstance(value, str):
         text = value.partition(",")[2] if value.startswith("data:") else value
         if len(text) > limits.image_bytes * 4 // 3 + 4:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 from components.deploy.bundle import BUNDLE, load_bundle
 from components.deploy.service.errors import NotFound, RequestError
 from components.deploy.service.operations import OPERATIONS, PLAIN, Operation
+from components.deploy.service.reports import has_report, render_report
 from components.lineage import checkpoint_hash
 from ofa import OFA
 from ofa.checkpoint.folder import CONFIG
@@ -92,11 +94,18 @@ class Model:
     """By name of the operation."""
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By name of the operation: metric, score, interval of the evaluation that the release was judged by."""
-    report: str | None = None
+    folder: Path | None = None
+    """Where a release is, with the evaluations that it was judged by."""
+    registered: str | None = None
     """Web address where the registry shows this version."""
     loaded: datetime = field(default_factory=lambda: datetime.now(UTC))
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _limited: OrderedDict[tuple[str, ...], Skill] = field(default_factory=OrderedDict, repr=False)
+
+    @cached_property
+    def report(self) -> str | None:
+        """The page about the release's evaluations; None where it carries none. Slow at first."""
+        return render_report(self.folder, self.version) if self.folder and has_report(self.folder) else None
 
     def does(self, operation: Operation) -> bool:
         """Whether it can be asked for this."""
@@ -132,7 +141,7 @@ class Model:
 
 
 def load_model(folder: str | Path, source: str, version: str | None = None, device: str = "auto") -> Model:
-    """Load a bundle, a checkpoint, or a folder of checkpoint folders named after their tasks.
+    """Load a bundle, a checkpoint, or a folder of checkpoint folders, best named after their tasks.
 
     Args:
         folder: where it is.
@@ -219,25 +228,30 @@ def _load_bundle(folder: Path, source: str, version: str | None, device: str) ->
     skills = _able(skills)
     if not skills:
         raise OFAError(f"{folder}: a bundle of {', '.join(content.tasks)}, none of which the service answers with")
-    return Model(version or content.sha256[:12], source, skills, scores)
+    return Model(version or content.sha256[:12], source, skills, scores, folder)
 
 
 def _load_folders(folder: Path, source: str, version: str | None, device: str) -> Model:
-    skills, digests = {}, []
+    """For each operation the network in the folder that is named after its task, else the first that learned it."""
+    places = {path.parent.name: saved_settings(path.parent) for path in sorted(folder.glob(f"*/{CONFIG}"))}
+    networks: dict[str, OFA] = {}
+    skills = {}
     for operation in OPERATIONS:
-        place = folder / operation.task
-        if (place / CONFIG).is_file():
-            digests.append(checkpoint_hash(place)[0])
-            ofa = OFA.from_pretrained(place, device)
-            skills[operation.name] = Skill(operation, ofa, ofa.task(operation.task), None)
+        learned = [name for name, trained in places.items() if learned_settings(trained, operation.task) is not None]
+        name = operation.task if operation.task in places else next(iter(learned), None)
+        if name is None:
+            continue
+        if name not in networks:
+            networks[name] = OFA.from_pretrained(folder / name, device)
+        skills[operation.name] = Skill(operation, networks[name], networks[name].task(operation.task), None)
     skills = _able(skills)
     if not skills:
         known = ", ".join(operation.task for operation in OPERATIONS)
         raise OFAError(
-            f"{folder}: neither a checkpoint nor a bundle, and no folder of it is named after a task: {known}"
+            f"{folder}: neither a checkpoint nor a bundle, and no checkpoint folder in it is for one of: {known}"
         )
-    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
-    return Model(version or digest[:12], source, skills)
+    digests = "".join(checkpoint_hash(folder / name)[0] for name in networks)
+    return Model(version or hashlib.sha256(digests.encode()).hexdigest()[:12], source, skills)
 
 
 def _limit(skill: Skill, candidates: tuple[str, ...]) -> Skill:

@@ -64,6 +64,7 @@ class Task(BaseModel):
     name: str
     task: str
     summary: str
+    result: str = Field(description="name of the answer's field that holds what was found")
     language: str = Field(description="of texts and answers: english or chinese")
     image: Literal["needed", "possible", "none"] = Field(description="whether a picture goes with it")
     text: str | None = Field(description="name of the request's text field, if there is one")
@@ -82,7 +83,8 @@ class Description(BaseModel):
     version: str
     source: str
     loaded: str
-    report: str | None = Field(description="web address of this version in the registry")
+    report: str | None = Field(description="address of the page about its evaluation, if it carries one")
+    registered: str | None = Field(description="web address of this version in the registry")
     operations: list[Task]
     limits: dict[str, int]
 

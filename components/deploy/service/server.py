@@ -23,7 +23,7 @@ def serve(settings: ServiceSettings) -> None:
         OFAError: there is no such model, the port is taken, or the key file cannot be read.
     """
     configure()
-    key = _read_key(settings.api_key_file)
+    key = read_key(settings.api_key_file)
     listener = _listen(settings)
 
     import uvicorn
@@ -77,7 +77,8 @@ def serve(settings: ServiceSettings) -> None:
     logger.info("stopped")
 
 
-def _read_key(path: str | None) -> str | None:
+def read_key(path: str | None) -> str | None:
+    """The key in a file; None for no file. Raises OFAError where there is none in it."""
     if path is None:
         return None
     try:

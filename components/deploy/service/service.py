@@ -16,6 +16,7 @@ from components.deploy.service.inputs import Item, open_picture
 from components.deploy.service.keeper import Keeper
 from components.deploy.service.metrics import Metrics
 from components.deploy.service.models import Model, Skill
+from components.deploy.service.remote import fetch_picture
 from components.deploy.service.settings import ServiceSettings
 from components.deploy.service.threads import usable_cores
 from ofa.data.batch import Sample
@@ -124,7 +125,7 @@ class Service:
         """
         model = self.model
         skills = [model.skill(item.operation, item.candidates) for item in items]
-        places: dict[bytes | None, list[int]] = {}  # one picture may have several questions
+        places: dict[bytes | str | None, list[int]] = {}  # one picture may have several questions
         for number, item in enumerate(items):
             places.setdefault(item.image, []).append(number)
         answers: list[Answer | None] = [None] * len(items)
@@ -154,6 +155,8 @@ class Service:
     def _prepare(self, asked: Sequence[tuple[Skill, Item]]) -> tuple[tuple[int, int] | None, list[Sample]]:
         """Decode the picture that the items share, if any, and make the samples; in a thread of its own."""
         content = asked[0][1].image
+        if isinstance(content, str):
+            content = fetch_picture(content, self.settings.image_hosts, self.settings.limits.image_bytes)
         picture = None if content is None else open_picture(content, self.settings.limits)
         samples = [skill.sample(picture, item.text, item.box) for skill, item in asked]
         return None if picture is None else picture.size, samples

@@ -58,6 +58,10 @@ class ServiceSettings:
     cors_origins: tuple[str, ...] = ()
     """Origins of other web pages that may call the service, such as https://example.org; none by default."""
 
+    image_hosts: tuple[str, ...] = ()
+    """Hosts that pictures may be fetched from when a request gives an address instead of a file, such as example.org;
+    none by default: nobody reaches into the service's network through it."""
+
     device: str = "auto"
     """auto, cpu or cuda."""
     threads: int = 0
@@ -78,7 +82,8 @@ class ServiceSettings:
     """The largest request."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cors_origins", tuple(self.cors_origins))
+        for name in ("cors_origins", "image_hosts"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("max_batch", "max_queue"):
             if getattr(self, name) < 1:
                 raise OFAError(f"{name} must be at least 1, got {getattr(self, name)}")

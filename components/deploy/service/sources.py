@@ -123,7 +123,7 @@ class Registered(Source):
         folder.touch()
         model = load_model(folder, self.address, version, self.device)
         self._forget_old()
-        return replace(model, report=self._report(version))
+        return replace(model, registered=self._page(version))
 
     def _is_whole(self, folder: Path) -> bool:
         """Whether the cache holds this version: another registry may have another model under the same number."""
@@ -131,7 +131,7 @@ class Registered(Source):
             return False
         return self._tags.get("bundle_sha256") in (None, load_bundle(folder).sha256)
 
-    def _report(self, version: str) -> str | None:
+    def _page(self, version: str) -> str | None:
         if not self.uri.startswith("http"):
             return None
         return f"{self.uri.rstrip('/')}/#/models/{self.name}/versions/{version}"

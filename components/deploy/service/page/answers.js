@@ -7,38 +7,51 @@ const THUMBNAIL = 144;
 const MOST_OTHERS = 4;
 
 /**
- * A card for an answer. `show(parts)` is called when its picture is clicked.
- * Parts are boxes as shares of the picture's sides, with labels.
+ * A card for an answer. `show(picture, parts)` is called when a picture of it is clicked.
+ * Parts are boxes as shares of the picture's sides, with labels. `paintings` are pictures that were made, the best
+ * first; `part` is what was asked about.
  */
-export function makeCard({ operation, picture, question, answer }, show) {
+export function makeCard({ operation, picture, question, answer, paintings = [], part }, show) {
   const result = answer.results[0];
-  const parts = partsOf(operation, result, question);
+  const parts = partsOf(operation, result, question, part);
   const card = make("li", "card");
+  const shown = paintings[0] ?? picture;
+  const label = text("show")(question || operationTexts(operation).tab);
+  if (shown) card.append(thumbnail(shown, parts, label, show));
+  card.classList.toggle("textual", !shown);
+  card.append(body({ operation, question, answer, result, parts }));
+  const others = paintings.slice(1).map((painting) => thumbnail(painting, [], label, show));
+  const save = paintings.map((painting) => Object.assign(make("a", "save", text("save")), { href: painting.url, download: "ofa.png" }));
+  if (paintings.length) card.lastChild.append(make("div", "paintings", ...others, save[0]));
+  return { card, parts };
+}
+
+function thumbnail(picture, parts, label, show) {
   const canvas = make("canvas");
   canvas.width = canvas.height = THUMBNAIL;
   drawThumbnail(canvas, picture, parts.length === 1 ? parts[0] : undefined);
   const button = make("button", "thumb", canvas);
   button.type = "button";
-  button.setAttribute("aria-label", text("show")(question || operationTexts(operation).tab));
-  button.addEventListener("click", () => show(parts));
-  card.append(button, body({ operation, question, answer, result, parts }));
-  return { card, parts };
+  button.setAttribute("aria-label", label);
+  button.addEventListener("click", () => show(picture, parts));
+  return button;
 }
 
-function partsOf(operation, result, question) {
+function partsOf(operation, result, question, part) {
   const share = (box, label) => ({
     x0: box.x0 / result.width, y0: box.y0 / result.height, x1: box.x1 / result.width, y1: box.y1 / result.height, label,
   });
   if (operation.name === "ground") return isEmpty(result.box) ? [] : [share(result.box, question)];
-  if (operation.name === "detect") return result.objects.map((box) => share(box, box.label));
-  return [];
+  if (operation.name === "region") return [{ ...part, label: result.text }];
+  const boxes = operation.name === "detect" ? result.objects : result.width ? result.reply?.boxes ?? [] : [];
+  return boxes.filter((box) => !isEmpty(box)).map((box) => share(box, box.label));
 }
 
 function body({ operation, question, answer, result, parts }) {
   const box = make("div", "card-body");
-  const asked = operation.name === "ground" && parts.length ? "" : question; // what was found is the headline
-  box.append(make("p", "card-ask", icon(operation.name), asked || operationTexts(operation).tab));
-  box.append(make("p", "card-answer", headline(operation, result, parts)));
+  const isHeadline = operation.name === "paint" || (operation.name === "ground" && parts.length);
+  box.append(make("p", "card-ask", icon(operation.name), (isHeadline ? "" : question) || operationTexts(operation).tab));
+  box.append(make("p", "card-answer", headline(operation, result, parts, question)));
   if (operation.name === "ground" && parts.length) {
     const rounded = Object.fromEntries(Object.entries(result.box).map(([side, value]) => [side, Math.round(value)]));
     box.append(make("p", "card-note", text("region")(rounded)));
@@ -47,17 +60,20 @@ function body({ operation, question, answer, result, parts }) {
   const meter = make("div", "meter", make("span"));
   meter.firstChild.style.width = `${percent}%`;
   const seconds = (answer.milliseconds / 1000).toLocaleString(undefined, { maximumSignificantDigits: 2 });
-  const facts = make("p", "card-facts", meter, make("span", "", text("sure")(percent)), make("span", "", `${seconds} s`));
+  const sure = operation.name === "paint" ? [] : [meter, make("span", "", text("sure")(percent))];
+  const facts = make("p", "card-facts", ...sure, make("span", "", `${seconds} s`));
   facts.append(make("span", "version", `${text("version").toLowerCase()} ${shortVersion(answer.model.version)}`));
   box.append(facts);
   if (["answer", "classify"].includes(operation.name)) box.append(...others(result));
   return box;
 }
 
-function headline(operation, result, parts) {
+function headline(operation, result, parts, question) {
   if (operation.name === "ground") return parts.length ? parts[0].label : text("notThere");
   if (operation.name === "detect") return result.objects.map((box) => box.label).join(", ") || text("nothing");
-  const sentence = String(result[operation.name] ?? result.label);
+  if (operation.name === "paint") return question;
+  const found = result.reply?.text || result.reply?.boxes.map((box) => box.label).filter(Boolean).join(", ");
+  const sentence = String((result.reply ? found : result[operation.result]) || text("nothingSaid"));
   return operation.name === "caption" ? sentence.charAt(0).toUpperCase() + sentence.slice(1) : sentence;
 }
 

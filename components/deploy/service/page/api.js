@@ -19,12 +19,19 @@ export function describe() {
   return call("api/model");
 }
 
-/** The answer of an operation to one picture. */
-export function ask(operation, picture, question) {
+/** The answer of an operation. A picture, a text, candidates and a box (as shares of its sides) go along if given. */
+export function ask(operation, { picture, question, choices = [], part }) {
   const form = new FormData();
-  form.append("image", picture.blob, "picture");
+  if (picture) form.append("image", picture.blob, "picture");
   if (operation.text) form.append(operation.text, question);
+  for (const choice of choices) form.append("candidates", choice);
+  if (part) form.append("box", boxOf(part, picture.sent));
   return call(`api/${operation.route}`, { method: "POST", body: form });
+}
+
+/** Corners in pixels of the picture as it is sent. */
+function boxOf(part, { width, height }) {
+  return [part.x0 * width, part.y0 * height, part.x1 * width, part.y1 * height].map((corner) => corner.toFixed(2)).join(",");
 }
 
 async function call(path, options = {}) {

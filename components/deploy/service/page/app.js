@@ -2,16 +2,19 @@
 
 import { icon, make, makeCard, shortVersion } from "./answers.js";
 import { ask, describe, setKey } from "./api.js";
-import { openPicture } from "./picture.js";
+import { makeCorners } from "./corners.js";
+import { openPainting, openPicture } from "./picture.js";
 import { IDEAS, SAMPLES } from "./samples.js";
 import { acceptPictures, clearBoxes, setBusy, showBoxes, showPicture } from "./stage.js";
 import { LANGUAGES, language, operationTexts, setLanguage, text, translate } from "./texts.js";
 
 const POLL = 1500;
 const REFRESH = 30000;
+const ARTICLE_ROWS = 7;
 
 const $ = (id) => document.getElementById(id);
 const state = { model: null, operations: [], operation: null, picture: null, sample: null, drafts: {}, running: false };
+let aim = () => {};
 
 // --- the model -------------------------------------------------------------------------------------------------
 
@@ -72,7 +75,8 @@ function renderCard() {
   const head = make("tr", "", ...["task", "measure", "score", "interval"].map((name) => make("th", "", text(name))));
   $("card-scores").replaceChildren(...(rows.length ? [head, ...rows] : [make("caption", "faint", text("noScores"))]));
   const link = (address, name) => Object.assign(make("a", "", text(name)), { href: address });
-  $("card-links").replaceChildren(...(model.report ? [link(model.report, "report")] : []), link("docs", "documentation"));
+  const links = [[model.report, "report"], [model.registered, "registered"], ["docs", "documentation"]];
+  $("card-links").replaceChildren(...links.filter(([address]) => address).map(([address, name]) => link(address, name)));
 }
 
 function cardName(operation) {
@@ -116,22 +120,28 @@ function choose(operation, focus = false) {
     tab.tabIndex = chosen ? 0 : -1;
   }
   const words = operationTexts(operation);
+  const writes = operation.text || operation.name === "classify";
   $("composer").setAttribute("aria-labelledby", `tab-${operation.name}`);
-  $("composer").classList.toggle("wordless", !operation.text);
+  $("composer").classList.toggle("wordless", !writes);
   $("about").textContent = words.about;
   $("go-label").textContent = words.go;
-  $("text").hidden = !operation.text;
+  $("text").hidden = !writes;
+  $("text").rows = operation.article ? ARTICLE_ROWS : 1;
+  $("with-line").hidden = operation.image !== "possible";
+  $("go").hidden = operation.box;
+  aim(operation.box ? words.about : null);
   $("text").placeholder = words.hint ?? "";
   $("text").setAttribute("aria-label", words.about);
   $("text").value = state.drafts[operation.route] ?? "";
-  $("text").maxLength = state.model.limits.text_characters;
+  $("text").maxLength = state.model.limits[operation.article ? "article_characters" : "text_characters"];
   renderIdeas();
-  if (focus && operation.text && matchMedia("(hover: hover)").matches) $("text").focus();
+  if (focus && writes && matchMedia("(hover: hover)").matches) $("text").focus();
 }
 
 function renderIdeas() {
   if (!state.operation) return;
-  const ideas = (state.sample?.ideas ?? IDEAS)[state.operation.name]?.[state.operation.language] ?? [];
+  const { name, language } = state.operation;
+  const ideas = (state.sample?.ideas[name] ?? IDEAS[name])?.[language] ?? [];
   $("ideas").replaceChildren(...ideas.map((idea) => {
     const chip = make("button", "idea", idea);
     chip.type = "button";
@@ -180,23 +190,30 @@ function markSample() {
 
 // --- questions and answers -------------------------------------------------------------------------------------
 
-async function run() {
-  const { operation, picture, running } = state;
-  if (running || !operation || !picture) return;
-  const question = operation.text ? $("text").value.trim() : "";
+/** Ask; `part` is what was chosen on the picture, as shares of its sides. */
+async function run(part) {
+  const { operation, running } = state;
+  const looks = operation?.image === "needed" || (operation?.image === "possible" && $("with").checked);
+  const picture = looks ? state.picture : null;
+  if (running || !operation || (looks && !picture) || (operation.box && !part)) return;
+  const question = $("text").hidden ? "" : $("text").value.trim();
   if (operation.text && !question) {
     $("text").focus();
     complain(text("needText"));
     return;
   }
-  setRunning(true);
+  setRunning(true, looks);
   complain(null);
   try {
-    const answer = await ask(operation, picture, question);
-    const { card, parts } = makeCard({ operation, picture, question, answer }, (shown) => recall(picture, card, shown));
+    const choices = operation.text ? [] : question.split(/[,，、\n]/).map((choice) => choice.trim()).filter(Boolean);
+    const answer = await ask(operation, { picture, question, choices, part });
+    const paintings = await paintingsOf(answer.results[0], question);
+    const asked = { operation, picture, question, answer, paintings, part };
+    const { card, parts } = makeCard(asked, (shown, boxes) => recall(shown, card, boxes));
     $("feed").prepend(card);
     $("quiet").hidden = true;
-    if (picture === state.picture) recall(picture, card, parts);
+    if (paintings.length) recall(paintings[0], card, []);
+    else recall(picture === state.picture ? picture : null, card, parts);
   } catch (problem) {
     complain(problem.message);
     if (problem.status === 401) await askForKey();
@@ -205,8 +222,15 @@ async function run() {
   }
 }
 
-/** Show an answer's picture and boxes again. */
+function paintingsOf(result, name) {
+  const found = [result, ...result.alternatives].map((painted) => painted.picture).filter(Boolean);
+  return Promise.all(found.map((address) => openPainting(address, name)));
+}
+
+/** Mark an answer, and show its picture and boxes again, if it has a picture. */
 function recall(picture, card, parts) {
+  for (const other of $("feed").children) other.classList.toggle("current", other === card);
+  if (!picture) return;
   if (picture !== state.picture) {
     Object.assign(state, { picture, sample: SAMPLES.find((sample) => sample.name === picture.name) ?? null });
     showPicture(picture);
@@ -214,12 +238,11 @@ function recall(picture, card, parts) {
     markSample();
   }
   showBoxes(parts);
-  for (const other of $("feed").children) other.classList.toggle("current", other === card);
 }
 
-function setRunning(running) {
+function setRunning(running, looks = false) {
   state.running = running;
-  setBusy(running);
+  setBusy(running && looks);
   $("go").disabled = running;
   $("composer").setAttribute("aria-busy", running);
 }
@@ -248,13 +271,17 @@ function setTheme(theme) {
 }
 
 function handleKey(event) {
-  const typing = event.target.matches("input");
+  const typing = event.target.matches("input, textarea");
+  if (typing && event.target.id === "text" && event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    run();
+  }
   if (event.key === "Escape") {
     clearBoxes();
     for (const card of $("feed").children) card.classList.remove("current");
   }
   if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.key === "/" && state.operation?.text) {
+  if (event.key === "/" && !$("text").hidden) {
     event.preventDefault();
     $("text").focus();
   }
@@ -267,6 +294,7 @@ function start() {
   if (localStorage.getItem("theme")) setTheme(localStorage.getItem("theme"));
   renderLanguage();
   makeSamples();
+  aim = makeCorners($("frame"), (part) => run(part));
   acceptPictures((file) => takePicture(file, file.name || text("pasted")));
   addEventListener("keydown", handleKey);
   $("composer").addEventListener("submit", (event) => {

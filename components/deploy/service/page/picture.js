@@ -19,8 +19,15 @@ export async function openPicture(file, name, limits) {
     throw new Problem(text("cannotOpen")(name), 0);
   }
   const fits = !limits || (file.size <= limits.image_bytes && bitmap.width * bitmap.height <= limits.image_pixels);
-  const blob = fits && TYPES.includes(file.type) ? file : await copy(bitmap);
-  return { blob, bitmap, name, url: URL.createObjectURL(blob), width: bitmap.width, height: bitmap.height };
+  const { width, height } = bitmap;
+  const { blob, ...sent } = fits && TYPES.includes(file.type) ? { blob: file, width, height } : await copy(bitmap);
+  return { blob, sent, bitmap, name, url: URL.createObjectURL(blob), width, height };
+}
+
+/** A picture that the service painted, from its data URL. */
+export async function openPainting(address, name) {
+  const bytes = Uint8Array.from(atob(address.split(",")[1]), (letter) => letter.charCodeAt(0));
+  return openPicture(new Blob([bytes], { type: "image/png" }), name);
 }
 
 /** Draw a part of the picture (corners as shares of its sides), or its middle, on a square canvas. */
@@ -50,5 +57,6 @@ async function copy(bitmap) {
   pen.fillStyle = "white";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  return { blob, width: canvas.width, height: canvas.height };
 }

@@ -46,4 +46,16 @@ export const SAMPLES = [
 export const IDEAS = {
   answer: { english: ["How many objects are there?"], chinese: ["图中有几个物体？"] },
   ground: { english: ["the biggest object", "the leftmost object"], chinese: ["最大的物体", "最左边的物体"] },
+  classify: { english: ["cat, dog, tree, house"], chinese: ["猫, 狗, 树, 房子"] },
+  paint: { english: ["an apple on a yellow background.", "a dog next to a tree on a gray background."] },
+  summarize: {
+    english: [
+      "the ferry between the two towns will stop for repairs until the end of june , its owner said on monday , and a " +
+        "bus will take its passengers over the bridge instead .",
+    ],
+  },
+  instruct: {
+    english: ["what does the image describe?", "what are the objects in the image?"],
+    chinese: ["图片描述了什么内容?"],
+  },
 };
