@@ -25,7 +25,7 @@ from ofa.tasks.base import ImageTask
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 """Endings of the files of a folder that are read, in any case."""
 
-TEXT_COLUMNS = {"refcoco": "text", "snli_ve": "hypothesis", "vqa": "question"}
+TEXT_COLUMNS = {"instruction": "text", "refcoco": "text", "snli_ve": "hypothesis", "vqa": "question"}
 """The column that holds what is asked about a picture, of tasks that need a text."""
 
 RUN = ".run.json"

@@ -9,6 +9,7 @@ import torch
 from ofa.data.batch import Sample
 from ofa.data.geometry import stretch
 from ofa.data.transforms import to_tensor
+from ofa.errors import OFAError
 from ofa.generate import SearchConfig
 from ofa.metrics import caption as metric
 from ofa.tasks.base import ImageTask, Prediction, register
@@ -30,6 +31,8 @@ class RegionCaption(ImageTask):
     search = SearchConfig(beam=5, max_len_b=16, no_repeat_ngram=3)
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> Sample:
+        if not row.get("box"):
+            raise OFAError("the row has no box: say which region is meant")
         side = self.settings.patch_image_size
         resized, boxes = stretch(self.open(row), parse_box(row["box"])[None], side, side)
         bins = torch.tensor(self.settings.bins.quantize(boxes)) + self.tokenizer.bin_offset
