@@ -13,6 +13,7 @@ from pipelines.commands.check import check
 from pipelines.commands.checkpoint import app as checkpoint
 from pipelines.commands.code import code
 from pipelines.commands.generate import generate
+from pipelines.commands.paint import paint
 from pipelines.commands.pipeline import app as pipeline
 from pipelines.commands.profile import profile
 from pipelines.commands.summary import summary
@@ -26,11 +27,13 @@ MAP = (
     "train",
     "evaluate",
     "generate",
+    "paint",
     "gate",
     "bundle",
     "promote",
     "rollback",
     "serve",
+    "deploy",
     "pipeline",
     "checkpoint",
     "summary",
@@ -59,7 +62,16 @@ app.add_typer(train)
 app.add_typer(evaluate)
 app.add_typer(checkpoint)
 app.add_typer(pipeline)
-for command in (generate, deploy.gate, deploy.bundle, deploy.promote, deploy.rollback, deploy.serve):
+for command in (
+    generate,
+    paint,
+    deploy.gate,
+    deploy.bundle,
+    deploy.promote,
+    deploy.rollback,
+    deploy.serve,
+    deploy.deploy,
+):
     app.command()(command)
 for command in (summary, profile, check, code):
     app.command()(command)

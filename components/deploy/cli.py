@@ -1,4 +1,4 @@
-"""`ofa gate`, `ofa bundle`, `ofa promote`, `ofa rollback`: from evaluations to the champion."""
+"""`ofa gate`, `bundle`, `promote`, `rollback`, `serve`, `deploy`: from evaluations to the champion, and to users."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,6 +135,36 @@ def serve(
     given = {"model": model, "host": host, "port": port, "registry": registry, "device": device}
     given |= {"api_key_file": api_key_file} if api_key_file else {}
     serve(build(ServiceSettings, {**values, **given}, f"{params}: serve" if params else "ofa serve"))
+
+
+@app.command()
+def deploy(
+    manifests: Annotated[
+        str, typer.Argument(help="Folder for kustomize, or a file of rendered objects.")
+    ] = "k8s/overlays/production",
+    version: Annotated[str, typer.Option(help="Version of the registered model; by default the champion.")] = "",
+    service: Annotated[str, typer.Option(help="Where it will answer, for a smoke request; empty: none.")] = "",
+    image: Annotated[str, typer.Option(help="Image of the service, instead of the manifests'.")] = "",
+    registry: Store = REGISTRY,
+    name: Name = "ofa",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, change nothing.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to become ready.")] = 900.0,
+    api_key_file: Annotated[str, typer.Option(help="File with the key that the service asks for.")] = "",
+) -> None:
+    """Let a cluster serve the promoted version: apply, wait until ready, ask it something; put back what fails.
+
+    Example: `ofa deploy k8s/overlays/production --registry http://mlflow:5000 --dry-run`
+    """
+    from components.deploy.deployment import deploy
+    from components.deploy.service.server import read_key
+
+    key = read_key(api_key_file) if api_key_file else ""
+    done = deploy(
+        manifests, registry, version, service, image=image, name=name, dry_run=dry_run, timeout=timeout, key=key,
+        say=typer.echo,
+    )  # fmt: skip
+    if dry_run:
+        typer.echo(done.diff or f"nothing changes: version {done.version} is what the cluster has", nl=not done.diff)
 
 
 @contextmanager
