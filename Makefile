@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install repro test programs images e2e lint lock clean
+.PHONY: help install repro test bench programs images e2e lint lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test: install programs ## run the tests
 	ruff check .
 	ruff format --check .
 	OMP_NUM_THREADS=1 pytest -n 2
+
+bench: install ## load the service at twice its capacity; figures in docs/serving.md
+	python -m tests.load.bench
 
 # Tests drive a real browser and keep a registry in a real database; without these programs, and without the right to
 # install them, those tests are skipped.
