@@ -22,6 +22,8 @@ NEUTRAL = (
     "components.tables",
     "ofa.checkpoint",
     "ofa.data.files",
+    "ofa.data.remote",
+    "ofa.data.shards",
     "ofa.errors",
     "ofa.progress",
     "ofa.settings",
@@ -51,6 +53,7 @@ _TRACKED = (
     "components.train.tracking",
     "ofa.train.batches",
     "ofa.train.checkpoints",
+    "ofa.train.flops",
     "ofa.train.history",
     "ofa.train.preemption",
 )

@@ -4,14 +4,15 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ofa.checkpoint import huggingface
 from ofa.checkpoint.folder import CONFIG, WEIGHTS
-from ofa.data.files import sha256_file
+from ofa.data.files import atomic_write, sha256_file
+from ofa.data.remote import RemoteFile, cached, files_like, is_address, local_file, locked
 from ofa.errors import OFAError
 from ofa.settings import load_yaml
 
@@ -61,22 +62,46 @@ def read_origin(checkpoint: str | Path) -> dict[str, str]:
 
 
 def table_hash(paths: Sequence[str | Path]) -> str:
-    """SHA-256 of a table: of its files' content one after the other, so shards and the whole have the same."""
+    """SHA-256 of a table: of its files' content one after the other, so shards and the whole have the same.
+
+    Remote files are read for it once; after that their version tells.
+    """
+    if not paths or not all(map(is_address, paths)):
+        return _digest(map(_blocks, paths))
+    files = [RemoteFile(str(path)) for path in paths]
+    known = cached(files, "tables").with_suffix(".sha256")
+    with locked(known):
+        if not known.exists():
+            with atomic_write(known) as file:
+                file.write(_digest(remote.blocks() for remote in files))
+        return known.read_text(encoding="utf-8")
+
+
+def _digest(files: Iterable[Iterable[bytes]]) -> str:
     digest = hashlib.sha256()
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-        except OSError as error:
-            raise OFAError(f"cannot read the table {path}: {error.strerror}") from error
+    for blocks in files:
+        for block in blocks:
+            digest.update(block)
     return digest.hexdigest()
+
+
+def _blocks(path: str | Path) -> Iterator[bytes]:
+    if is_address(path):
+        yield from RemoteFile(str(path)).blocks()
+        return
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+    except OSError as error:
+        raise OFAError(f"cannot read the table {path}: {error.strerror}") from error
 
 
 def data_origin(table: str | Path) -> dict[str, Any]:
     """Source, version and commit of the data that a table was built from, as its folder says; else empty."""
-    path = Path(table).parent / "statistics.json"
-    return load_yaml(path).get("data") or {} if path.is_file() else {}
+    folder = str(table).rpartition("/")[0] if is_address(table) else Path(table).parent
+    found = files_like(folder, "statistics.json")
+    return load_yaml(local_file(found[0])).get("data") or {} if found else {}
 
 
 def dvc_hash(path: str | Path, lock: str | Path = "dvc.lock") -> str | None:

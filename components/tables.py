@@ -4,22 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ofa.data import TABLES, Table
+from ofa.data.remote import below, files_like, local_folder
 from ofa.errors import OFAError
 from ofa.tasks import Task
 
 
-def table_files(folder: str | Path, names: Sequence[str], split: str) -> list[Path]:
+def table_files(folder: str | Path, names: Sequence[str], split: str) -> list[Path | str]:
     """The file NAME_SPLIT.tsv of a folder, or its shards NAME_SPLIT-00000-of-00008.tsv, of the first name that has any.
+
+    The folder may lie at an address, and so do its files then.
 
     Raises:
         OFAError: there is none.
     """
-    folder = Path(folder)
     for name in names:
-        whole = folder / f"{name}_{split}.tsv"
-        files = [whole] if whole.exists() else sorted(folder.glob(f"{name}_{split}-*-of-*.tsv"))
-        if files:
-            return files
+        for pattern in (f"{name}_{split}.tsv", f"{name}_{split}-*-of-*.tsv"):
+            if files := files_like(folder, pattern):
+                return files
     raise OFAError(f"{folder}: no table {names[0]}_{split}.tsv; make it with `ofa data build`")
 
 
@@ -29,5 +30,5 @@ def open_table(folder: str | Path, task: Task, split: str, name: str = "") -> Ta
 
 
 def negatives(folder: str | Path, language: str) -> str:
-    """The folder of wrong captions and answers in a language."""
-    return str(Path(folder) / ("negatives_zh" if language == "chinese" else "negatives"))
+    """The folder of wrong captions and answers in a language, on this machine."""
+    return str(local_folder(below(folder, "negatives_zh" if language == "chinese" else "negatives")))

@@ -6,7 +6,7 @@ import os
 import queue
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from ofa.data.batch import PAD, Batch, Sample, collate
 from ofa.data.files import atomic_write
 from ofa.data.mixing import Source
 from ofa.data.ordered import Ordered
+from ofa.data.remote import placed
 from ofa.data.schema import TABLES
 from ofa.data.table import RowError
 from ofa.errors import OFAError
@@ -45,7 +46,9 @@ class Rows(Protocol):
 
     def __getitem__(self, index: int) -> Mapping[str, Any]: ...
 
-    def locate(self, index: int) -> tuple[Path, int]: ...
+    def locate(self, index: int) -> tuple[Path | str, int]: ...
+
+    def ahead(self, indices: Iterable[int]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +114,11 @@ class Remaining(Sequence):
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.table[self.numbers[index]] | {"row": self.numbers[index]}
 
-    def locate(self, index: int) -> tuple[Path, int]:
+    def locate(self, index: int) -> tuple[Path | str, int]:
         return self.table.locate(self.numbers[index])
+
+    def ahead(self, indices: Iterable[int]) -> None:
+        self.table.ahead([self.numbers[index] for index in indices])
 
 
 @dataclass(frozen=True)
@@ -299,7 +305,7 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
             for truth, prompt, prediction in zip(truths, prompts, predictions, strict=True)
         ]
         start = time.perf_counter()
-    yield [_rejection(numbered[Path(error.table), error.row], error) for error in rejected]
+    yield [_rejection(numbered[placed(error.table), error.row], error) for error in rejected]
 
 
 @torch.inference_mode()

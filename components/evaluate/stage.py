@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from components.evaluate.evaluate import evaluate
@@ -112,6 +111,6 @@ def evaluate_stage(
 
 def _existing(tables: str, names: Sequence[str], split: str) -> list[str] | None:
     try:
-        return [str(path) for path in table_files(Path(tables), names, split)]
+        return [str(path) for path in table_files(tables, names, split)]
     except OFAError:
         return None

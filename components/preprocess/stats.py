@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from components.preprocess.statistics import Statistics
 from ofa.data import RowError, Table
 from ofa.data.files import atomic_write
 from ofa.data.images import ImageError, measure
+from ofa.data.remote import files_like, placed
 from ofa.errors import OFAError
 from ofa.progress import track
 
@@ -57,30 +59,38 @@ def stats(tables: Sequence[str] | str, out: str, examples: int = 6) -> list[Summ
     """Write an HTML page with the distributions of tables.
 
     Args:
-        tables: TSV files whose names are `KIND_SPLIT.tsv`, or the folder that holds them.
+        tables: TSV files whose names are `KIND_SPLIT.tsv`, or the folder that holds them, or a pattern (`*`) of their
+            names in a folder; paths or addresses.
         out: the HTML file to write.
         examples: how many rows of each table to show, evenly spread.
 
     Raises:
         OFAError: a table is missing, or its name says no kind.
     """
-    paths = [Path(tables)] if isinstance(tables, str) else [Path(table) for table in tables]
-    if len(paths) == 1 and paths[0].is_dir():
-        paths = sorted(path for path in paths[0].glob("*.tsv") if path.stem != "rejected")
-    if not paths:
-        raise OFAError(f"{tables}: no tables there; build them with `ofa data build`")
+    paths = [path for place in ([tables] if isinstance(tables, str) else tables) for path in _files(place)]
     summaries = [_summarize(path, examples) for path in paths]
     with atomic_write(out) as file:
         file.write(render("stats.html.j2", tables=summaries))
     return summaries
 
 
-def _summarize(path: Path, examples: int) -> Summary:
+def _files(place: str) -> list[Path | str]:
+    """The table at a place, or those in a folder or of a shell pattern there."""
+    if "*" not in str(place) and (str(place).endswith(".tsv") or Path(place).is_file()):
+        return [placed(place)]
+    folder, pattern = os.path.split(place) if "*" in str(place) else (place, "*.tsv")
+    found = [path for path in files_like(folder, pattern) if Path(path).stem != "rejected"]
+    if not found:
+        raise OFAError(f"{place}: no tables there; build them with `ofa data build`")
+    return found
+
+
+def _summarize(path: Path | str, examples: int) -> Summary:
     table, kind = open_table(str(path)), table_kind(path)
-    summary = Summary(path.stem, kind, Statistics(bytes=path.stat().st_size))
+    summary = Summary(Path(path).stem, kind, Statistics(bytes=table.size))
     shown: set[int] = set()
     size, previous = None, None
-    for number in track(range(len(table)), label=f"Counting {path.stem}", unit="row"):
+    for number in track(range(len(table)), label=f"Counting {summary.name}", unit="row"):
         try:
             row = table[number]
             if "image" in row:

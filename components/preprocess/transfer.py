@@ -4,7 +4,6 @@ Any file system that fsspec knows will do: a local path, https://, s3://, gs://,
 where they lie, so `train2017.zip` becomes `train2017/`. What the files mean is not this module's concern.
 """
 
-import errno
 import hashlib
 import os
 import re
@@ -12,8 +11,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +21,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
 from ofa.data.files import atomic_write, ensure_space
+from ofa.data.remote import explained
 from ofa.errors import OFAError
 from ofa.progress import bar
 
@@ -60,7 +59,7 @@ def listing(sources: Sequence[str], options: dict[str, Any] | None = None) -> li
     items: dict[str, Item] = {}
     for given in sources:
         place, source = _placed(given)
-        with _explained(source):
+        with explained(source):
             filesystem, root = url_to_fs(source, **(options or {}))
             found = filesystem.find(root, detail=True)
         if not found:
@@ -166,7 +165,7 @@ def _copy(items: Sequence[Item], folder: Path) -> None:
     targets = [folder / item.name for item in items]
     for parent in {target.parent for target in targets}:
         parent.mkdir(parents=True, exist_ok=True)
-    with _explained(items[0].path):
+    with explained(items[0].path):
         items[0].filesystem.get([item.path for item in items], [str(target) for target in targets])
     for item, target in zip(items, targets, strict=True):
         size = target.stat().st_size if target.is_file() else 0
@@ -201,20 +200,3 @@ def _refuse_escapes(archive: Path, names: Sequence[str]) -> None:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             raise OFAError(f"{archive.name}: cannot be unpacked: member {name!r} would land outside the folder")
-
-
-@contextmanager
-def _explained(source: str) -> Iterator[None]:
-    """Turn what the file systems raise into one error that names the source."""
-    from aiohttp import ClientError
-    from botocore.exceptions import BotoCoreError
-    from botocore.exceptions import ClientError as ServiceError
-
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise OFAError(f"{source}: no such folder, file or address; check `source`") from None
-    except (OSError, ValueError, ImportError, ClientError, BotoCoreError, ServiceError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise OFAError(f"{source}: cannot be read: {error}") from error

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -19,6 +18,7 @@ from ofa.checkpoint.vqgan import FOLDER
 from ofa.data import Table
 from ofa.data.batch import collate
 from ofa.data.mixing import Source
+from ofa.data.remote import below, local_folder
 from ofa.model import OFAModel
 from ofa.tasks import Task
 from ofa.tasks.caption import Caption
@@ -83,13 +83,14 @@ def finetune(
         step="finetune",
         workers=settings.workers,
         max_bad_rows=settings.max_bad_rows,
+        pool=settings.pool,
         validate=validate,
         objective=objective,
         callbacks=[samples],
     )
     card = {"Training": {"stage": name, "steps": result.steps}, "Validation": result.metrics}
     origin = origin_of(name, config, init, finetune=settings)
-    vqgan = Path(tables) / FOLDER
+    vqgan = local_folder(below(tables, FOLDER))
     deliver(net, out or f"models/{name}", {task.name: task}, card, origin, vqgan if vqgan.is_dir() else None)
     return result
 
@@ -111,6 +112,7 @@ def validation(task: Task, table: Table, rows: int, samples: Samples) -> Validat
             numbers = own[start : start + VALIDATION_BATCH]
             if not numbers:
                 continue
+            table.ahead(numbers)
             batch = collate([task.sample(table[number], False, rng) for number in numbers])
             with torch.inference_mode():
                 predictions = task.predict(net, batch.to(device), search)

@@ -51,6 +51,7 @@ def pretrain(
         step="pretrain",
         workers=settings.workers,
         max_bad_rows=settings.max_bad_rows,
+        pool=settings.pool,
     )
     card = {"Training": {"stage": "pretrain", "steps": result.steps}}
     deliver(net, out, known_tasks(settings.tables, tasks), card, origin_of("pretrain", config, init, **logged))

@@ -18,6 +18,7 @@ from ofa.checkpoint import save_folder
 from ofa.checkpoint.vqgan import FOLDER
 from ofa.data import Table
 from ofa.data.files import atomic_write
+from ofa.data.lengths import text_lengths
 from ofa.data.mixing import Source, Stream
 from ofa.errors import OFAError
 from ofa.model import OFAModel
@@ -77,16 +78,20 @@ def fit(
     step: str,
     workers: int = 0,
     max_bad_rows: int = 0,
+    pool: int = 0,
     validate: Validate | None = None,
     objective: Objective | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
-    """Train on a mixture of tables, or go on where an interrupted run in `work` stopped; `step` as in `running`."""
+    """Train on a mixture of tables, or go on where an interrupted run in `work` stopped; `step` as in `running`, `pool`
+    as in `Stream`."""
     groups = len({source.group for source in sources})
     tables = {source.key: source.table for source in sources}
     tasks = [source.task for source in sources]
     with running(stage, config, work, settings, tables, step, tasks) as common:
         world = common["world"]
+        if pool:
+            sources = [dataclasses.replace(source, lengths=text_lengths(source.table)) for source in sources]
         stream = Stream(
             sources,
             config.batch_size * groups // config.accumulate,
@@ -96,6 +101,7 @@ def fit(
             workers=workers,
             max_bad_rows=max_bad_rows,
             pin=world.device.type == "cuda",
+            pool=pool,
         )
         common["callbacks"] += callbacks
         return train(net, stream, config, work, validate=validate, objective=objective, **common)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.params import load_params
+from ofa.data.remote import below, local_file
 from ofa.data.schema import TABLES
 from ofa.errors import OFAError, nearest
 from ofa.model import OFAConfig
@@ -106,6 +107,9 @@ class PretrainSection:
     """Settings of each table's task, their weights in a batch, and how many neighboring rows are read together."""
     workers: int = 1
     """Processes that prepare batches."""
+    pool: int = 0
+    """Batches whose rows are sorted by the length of their texts and dealt out again, so that a batch holds texts of
+    similar length and little padding; 50 is a good value. 0: rows are only shuffled."""
     max_bad_rows: int = 0
     """Bad rows that are replaced and counted before training stops."""
     epochs: float = 0.0
@@ -143,6 +147,9 @@ class FinetuneSection:
     """Rows of the validation table that the network is measured on while it trains."""
     workers: int = 1
     """Processes that prepare batches."""
+    pool: int = 0
+    """Batches whose rows are sorted by the length of their texts and dealt out again, so that a batch holds texts of
+    similar length and little padding; 50 is a good value. 0: rows are only shuffled."""
     max_bad_rows: int = 0
     """Bad rows that are replaced and counted before training stops."""
     train: dict[str, Any] = field(default_factory=dict)
@@ -154,7 +161,7 @@ class FinetuneSection:
         try:
             for key in ("answers", "labels"):
                 if settings.get(f"{key}_file"):
-                    settings[key] = read_answers(Path(tables) / settings.pop(f"{key}_file"))
+                    settings[key] = read_answers(local_file(below(tables, settings.pop(f"{key}_file"))))
             return create(self.task or name, settings)
         except OFAError as error:
             raise OFAError(f"finetune.{name}: {error}") from None

@@ -8,16 +8,20 @@ slice was short an empty batch.
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
 from ofa.data.batch import Batch, Sample, collate
 from ofa.data.loading import BadRows, prefetch
+from ofa.data.remote import Unreachable
 from ofa.data.shuffle import Shuffle
 from ofa.data.table import RowError
 from ofa.errors import OFAError
+
+Row = tuple[int, int, int]
+"""Epoch, block and index of a row."""
 
 MAX_REPLACEMENTS = 100
 """Rows tried in place of a bad one before the table is given up."""
@@ -49,12 +53,14 @@ class Source:
     together, so a batch of blocks holds fewer pictures, each of which is encoded once."""
     train: bool = True
     """Passed on to the task: targets and augmentation of training, or those of evaluation."""
+    lengths: Sequence[int] | None = None
+    """Length of each row's texts (`ofa.data.lengths`), where a stream puts rows of similar length together."""
 
     @property
     def key(self) -> str:
         return self.name or self.task.name
 
-    def row(self, position: int, seed: int) -> tuple[int, int, int]:
+    def row(self, position: int, seed: int) -> Row:
         """Epoch, block and index of the row at a position of the endless shuffled order.
 
         Blocks are shuffled, rows within a block are not; the rows left over at the table's end come last.
@@ -66,17 +72,23 @@ class Source:
             block = _order(whole, f"{seed}/{epoch}/{self.key}")[block]
         return epoch, block, block * self.block + offset
 
+    def ahead(self, indices: Iterable[int]) -> None:
+        """These rows are read next."""
+        if hasattr(self.table, "ahead"):
+            self.table.ahead(indices)
+
     def read(self, index: int, rng: random.Random) -> list[Sample]:
         """The samples of one row.
 
         Raises:
             RowError: the row or its picture cannot be used.
+            Unreachable: the table lies elsewhere and cannot be read.
         """
         row = {}
         try:
             row = self.table[index]
             samples = self.task.sample(row, self.train, rng)
-        except RowError:
+        except (RowError, Unreachable):
             raise
         except OFAError as error:
             path, number = self.table.locate(index) if hasattr(self.table, "locate") else (self.key, index)
@@ -123,6 +135,9 @@ class Stream:
             this stops the run.
         report: see `BadRows`.
         pin: see `prefetch`.
+        pool: steps whose rows are sorted by length and dealt out again, so that a batch holds rows of similar length;
+            which step gets the short ones is drawn anew for each pool. All sources need `lengths` then. 0: rows are
+            only shuffled.
 
     Raises:
         OFAError: an empty table, two sources of one name, a batch too small for the sources or ranks.
@@ -139,15 +154,19 @@ class Stream:
         max_bad_rows: int = 0,
         report: Callable[[RowError], None] | None = None,
         pin: bool = False,
+        pool: int = 0,
     ):
         self.sources, self.batch_size, self.seed = list(sources), batch_size, seed
-        self.rank, self.world, self.workers, self.pin = rank, world, workers, pin
+        self.rank, self.world, self.workers, self.pin, self.pool = rank, world, workers, pin, pool
+        self._pools: dict[str, tuple[int, list[list[Row]]]] = {}
         self.bad_rows = BadRows(max_bad_rows, report)
         self.step = 0
         names = [source.key for source in self.sources]
         for source in self.sources:
             if not len(source.table):
                 raise OFAError(f"the table of source {source.key!r} has no rows")
+            if pool and source.lengths is None:
+                raise OFAError(f"source {source.key!r}: the lengths of its rows are not known, so none can be alike")
             if source.block < 1:
                 raise OFAError(f"source {source.key!r}: a block must hold at least 1 row, got {source.block}")
             if names.count(source.key) > 1:
@@ -183,16 +202,39 @@ class Stream:
         for source, count in zip(self.sources, self.counts, strict=True):
             if source.group != self.groups[group]:
                 continue
-            for position in range(turn * count, (turn + 1) * count):
-                epoch, block, index = source.row(position, self.seed)
+            for epoch, block, index in self._turn(source, count, turn):
                 blocks.setdefault((source.key, epoch, block), []).append((source, epoch, index))
         mine = itertools.islice(blocks.values(), self.rank, None, self.world)
         return list(itertools.chain.from_iterable(mine))
 
+    def _turn(self, source: Source, count: int, turn: int) -> list[Row]:
+        """The rows of a source in its batch number `turn`."""
+        if not self.pool:
+            return [source.row(position, self.seed) for position in range(turn * count, (turn + 1) * count)]
+        number, place = divmod(turn, self.pool)
+        known = self._pools.get(source.key)
+        if known is None or known[0] != number:
+            known = self._pools[source.key] = number, self._deal(source, count, number)
+        return known[1][place]
+
+    def _deal(self, source: Source, count: int, number: int) -> list[list[Row]]:
+        """The batches of a pool. Blocks stay together; all sources draw the same order of short and long."""
+        positions = range(number * self.pool * count, (number + 1) * self.pool * count)
+        rows = [source.row(position, self.seed) for position in positions]
+        blocks = [list(block) for _, block in itertools.groupby(rows, key=lambda row: row[:2])]
+        blocks.sort(key=lambda block: max(source.lengths[index] for _, _, index in block))
+        rows = list(itertools.chain.from_iterable(blocks))
+        batches = [rows[start : start + count] for start in range(0, len(rows), count)]
+        random.Random(f"{self.seed}/pool/{number}").shuffle(batches)
+        return batches
+
     def batch(self, step: int) -> Batch:
         """The batch of a step; `rejected` lists the bad rows that were replaced."""
         samples, rejected = [], []
-        for source, epoch, index in self.rows(step):
+        rows = self.rows(step)
+        for source in self.sources:
+            source.ahead([index for owner, _, index in rows if owner is source])
+        for source, epoch, index in rows:
             samples += self._samples(source, epoch, index, rejected)
         batch = collate(samples)
         batch.rejected = rejected

@@ -45,7 +45,9 @@ class Ordered:
     def batch(self, number: int) -> Batch | list[RowError]:
         """A batch, or the errors of its rows when none of them can be used."""
         samples, rejected = [], []
-        for index in range(number * self.batch_size, min((number + 1) * self.batch_size, self.n_rows)):
+        indices = range(number * self.batch_size, min((number + 1) * self.batch_size, self.n_rows))
+        self.source.ahead(indices)
+        for index in indices:
             try:
                 samples += self.source.read(index, random.Random(f"{self.seed}/{index}"))
             except RowError as error:

@@ -1,7 +1,6 @@
 """Random access to tab-separated tables."""
 
 import base64
-import io
 import mmap
 import os
 import pickle
@@ -12,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ofa.data.schema import TABLES
+from ofa.data.shards import scan
 from ofa.data.sources.glue import FORMATS
-from ofa.data.table import RowError, Table, TableWriter, _scan
+from ofa.data.table import RowError, Table, TableWriter
 from ofa.errors import OFAError
 
 PAIR = ("uniq_id", "text")
@@ -124,7 +124,7 @@ def test_worker_processes_read_the_same_rows(tmp_path):
 @settings(deadline=None)
 @given(st.binary(max_size=60).map(lambda data: data.replace(b"\x00", b"\n")), st.integers(1, 9))
 def test_row_bounds_equal_splitting_at_newlines(data, chunk):
-    offsets = _scan(io.BytesIO(data), chunk).tolist()
+    offsets = scan(data[start : start + chunk] for start in range(0, len(data), chunk)).tolist()
     lines = data.split(b"\n")
     lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
     assert [data[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)] == lines
