@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,9 @@ class Pictures(Sequence):
 
     def locate(self, index: int) -> tuple[Path, int]:
         return self.folder, index
+
+    def ahead(self, indices: Iterable[int]) -> None:
+        """Nothing to do: the files are at hand."""
 
 
 class WithoutTruth(Measure):
