@@ -77,11 +77,9 @@ class Checkpoints:
         except (CheckpointException, RuntimeError) as error:
             if self.world.is_main:
                 shutil.rmtree(storage.temporary(self._writing), ignore_errors=True)
-            failures = getattr(error, "failures", {0: (error, None)})
-            reasons = "; ".join(f"rank {rank}: {reason}" for rank, (reason, _) in failures.items())
             raise OFAError(
-                f"cannot write the checkpoint {self._writing}: {reasons}; look at its disk (is there space?), and "
-                "start again to go on after the last checkpoint"
+                f"cannot write the checkpoint {self._writing}: {_reasons(error)}; look at its disk (is there space?) "
+                "and start again to go on after the last checkpoint"
             ) from error
 
     def latest(self) -> tuple[int, dict[str, Any]] | None:
@@ -96,8 +94,12 @@ class Checkpoints:
         return None
 
     def load(self, step: int, tensors: Mapping[str, Tensor]) -> None:
-        """Overwrite tensors, sharded or not, with those of the checkpoint of a step that `latest` found."""
-        storage.load(self._path("step", step), tensors, self.world)
+        """Overwrite tensors, sharded or not, with those of the checkpoint of a step that `latest` found.
+
+        Raises:
+            OFAError: they are not those that were saved.
+        """
+        self._load("step", step, tensors)
 
     def load_best(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """The same with the best weights, saved at a step.
@@ -106,7 +108,7 @@ class Checkpoints:
             OFAError: they are damaged.
         """
         self._check("best", step)
-        storage.load(self._path("best", step), tensors, self.world)
+        self._load("best", step, tensors)
 
     def steps(self, kind: str = "step") -> list[int]:
         """Steps that have a checkpoint, or with kind "best" those that have best weights; ascending. For one rank."""
@@ -143,6 +145,13 @@ class Checkpoints:
                 path = self._path(kind, step)
                 shutil.rmtree(path.rename(storage.temporary(path)))
 
+    def _load(self, kind: str, step: int, tensors: Mapping[str, Tensor]) -> None:
+        path = self._path(kind, step)
+        try:
+            storage.load(path, tensors, self.world)
+        except CheckpointException as error:
+            raise OFAError(f"cannot read the checkpoint {path}: {_reasons(error)}") from error
+
     def _check(self, kind: str, step: int) -> None:
         """Every rank compares its share of the files with their checksums."""
         path = self._path(kind, step)
@@ -159,3 +168,9 @@ class Checkpoints:
 
     def _path(self, kind: str, step: int) -> Path:
         return self.folder / f"{kind}_{step:08d}"
+
+
+def _reasons(error: Exception) -> str:
+    """What went wrong on which ranks."""
+    failures = getattr(error, "failures", {0: (error, None)})
+    return "; ".join(f"rank {rank}: {reason}" for rank, (reason, _) in failures.items())

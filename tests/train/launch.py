@@ -4,11 +4,12 @@ import multiprocessing
 import os
 import socket
 from collections.abc import Callable
+from multiprocessing.context import ForkProcess
 
 import torch
 
 
-def fork(ranks: int, run: Callable[[], None], exitcode: int = 0) -> None:
+def start(ranks: int, run: Callable[[], None]) -> list[ForkProcess]:
     """What torchrun does, without importing torch anew in every process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -24,6 +25,11 @@ def fork(ranks: int, run: Callable[[], None], exitcode: int = 0) -> None:
     processes = [context.Process(target=rank, args=(number,)) for number in range(ranks)]
     for process in processes:
         process.start()
-    for process in processes:
+    return processes
+
+
+def fork(ranks: int, run: Callable[[], None], exitcode: int = 0) -> None:
+    """Run in several processes to the end."""
+    for process in start(ranks, run):
         process.join(timeout=300)
         assert process.exitcode == exitcode

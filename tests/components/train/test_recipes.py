@@ -23,6 +23,7 @@ from ofa.model import OFAConfig, OFAModel
 from ofa.settings import load_yaml, section
 from ofa.tasks.base import Prediction
 from ofa.tasks.boxes import Box, Region
+from ofa.train.config import TrainConfig
 from pipelines.cli import app
 
 RECIPES = {path.stem: path for path in sorted(Path("params/recipes").resolve().glob("*.yaml"))}
@@ -56,6 +57,33 @@ ORIGINAL |= {
     f"refcoco_large_{part}": (100, None, 8 * 16 * 8, 0.06, 0.1, 0.2) for part in ("prompt", "adapter", "bitfit")
 }
 ORIGINAL |= {f"{task}_large": (5, 3e-5, None, 0.06, 0.0, 0.1) for task in GLUE}
+
+# What else the scripts set; what is not named here has the value below, or the default of `TrainConfig`.
+SETTINGS = {
+    "caption": {"patch_image_size": 480, "max_tgt_length": 20},
+    "vqa": {"patch_image_size": 480, "max_object_length": 30, "add_object": True, "prompt_type": "prev_output"},
+    "refcoco": {"patch_image_size": 512, "max_image_size": 512, "num_bins": 1000},
+    "snli_ve": {"patch_image_size": 480, "add_caption": True, "prompt_type": "prev_output"},
+    "image_gen": {"code_image_size": 256, "max_src_length": 64},
+    "image_classify": {"patch_image_size": 480},
+    "gigaword": {"noise_ratio": 0.2, "max_src_length": 512},
+} | {task: {"prompt_type": "src", "max_src_length": 512} for task in GLUE}
+TRAIN = {
+    "caption_base_stage1": {"drop_worst_ratio": 0.2, "drop_worst_after": 6000},
+    "caption_large_stage1": {"drop_worst_ratio": 0.2, "drop_worst_after": 2500},
+    "caption_large_stage1_el": {"drop_worst_ratio": 0.05, "drop_worst_after": 2500, "encouraging_log_end": 0.75},
+    "caption_large_stage2": {"end_lr": 2e-7},
+    "vqa_base": {"ema_decay": 0.9999},
+    "vqa_large": {"ema_decay": 0.9999},
+    "image_gen_large_stage1": {"allowed_range": (50265, 58457)},
+} | {f"{data}_large_el": {"encouraging_log_end": 0.75} for data in ("refcoco", "refcocoplus", "refcocog")}
+PARTS = {"caption": 4, "vqa": 4, "refcoco": 8, "snli_ve": 8, "image_gen": 4, "image_classify": 4, "gigaword": 2}
+"""`accumulate`, by task."""
+TUNED = {
+    "refcoco_large_prompt": {"encoder_prompt_length": 100, "decoder_prompt_length": 100},
+    "refcoco_large_adapter": {"adapter_dim": 100},
+    "refcoco_large_bitfit": {"bitfit": True},
+}
 
 BOX = Box(1, 1, 2, 2)
 TRUTHS = {
@@ -94,6 +122,26 @@ def test_a_recipe_has_the_original_values(name):
     assert (config.schedule, config.power) == ("polynomial", 1.0)
     frozen = name.startswith(("caption", "vqa", "imagenet"))
     assert settings.model.get("freeze_embeddings", False) == frozen
+
+
+@pytest.mark.parametrize("name", FINETUNING)
+def test_a_recipe_has_the_original_switches(name, answers):
+    key = only_task(RECIPES[name])
+    settings = finetune_section(RECIPES[name], key)
+    task = settings.make_task(key, answers)
+    config = train_config(RECIPES[name], settings, name, rows=100_000)
+    switches = ("drop_worst_ratio", "drop_worst_after", "encouraging_log_end", "end_lr", "ema_decay", "allowed_range")
+    switches += ("rdrop_alpha", "sentence_average", "group_average")
+    expected = {switch: getattr(TrainConfig, switch) for switch in switches} | TRAIN.get(name, {})
+    assert {switch: getattr(config, switch) for switch in switches} == expected
+    if task.name in PARTS:
+        assert config.accumulate == PARTS[task.name]
+    wanted = SETTINGS[task.name] | ({"patch_image_size": 480} if name in TUNED else {})
+    assert {field: getattr(task.settings, field) for field in wanted} == wanted
+    assert getattr(task.settings, "scst", False) == name.endswith("stage2")
+    assert settings.model["dropout"] == (0.0 if name.endswith("stage2") else 0.1)
+    tuned = {"encoder_prompt_length", "decoder_prompt_length", "adapter_dim", "bitfit"} & settings.model.keys()
+    assert {field: settings.model[field] for field in tuned} == TUNED.get(name, {})
 
 
 @pytest.mark.parametrize("name", FINETUNING)
