@@ -18,7 +18,7 @@ from components.deploy.bundle import EVALUATIONS, Bundle, load_bundle
 from components.deploy.decision import PROMOTE, UNDECIDED, Decision, load_decision
 from components.deploy.gate import gate
 from components.deploy.registry import CHALLENGER, CHAMPION, DEFAULT_URI, MODEL, PREVIOUS, Registry, Version
-from components.deploy.succession import ChampionMoved, move_champion
+from components.deploy.succession import ChampionMoved, move_champion, settle
 from components.evaluate.record import load
 from ofa.data.files import atomic_write
 from ofa.data.images import encode_base64
@@ -174,6 +174,7 @@ def _refuse_other_checkpoints(content: Bundle, verdict: Decision, bundle: str, d
 
 
 def _move_aliases(store: Registry, version: str, verdict: Decision) -> Promotion:
+    settle(store)  # this may be the second start of a promotion that broke off
     champion, previous = store.alias(CHAMPION), store.alias(PREVIOUS)
     if champion is not None and champion.number == version:
         return Promotion(version, True, previous and previous.number, verdict.decision, verdict.reason)

@@ -59,7 +59,7 @@ def move_champion(store: Registry, version: str, after: str | None) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     mine = Move(version, after, now, uuid.uuid4().hex)
     while True:
-        number = _settle(store) + 1
+        number = settle(store) + 1
         champion = store.alias(CHAMPION)
         current = None if champion is None else champion.number
         if current != after:
@@ -70,8 +70,12 @@ def move_champion(store: Registry, version: str, after: str | None) -> None:
             return
 
 
-def _settle(store: Registry) -> int:
-    """Set the aliases of a move whose writer did not come to it; the number of the newest move, 0 for none."""
+def settle(store: Registry) -> int:
+    """Set the aliases of a move whose writer did not come to it.
+
+    Returns:
+        The number of the newest move; 0 for none.
+    """
     moves, done = _read(store)
     number = max(moves, default=0)
     if number and number not in done:

@@ -73,6 +73,7 @@ def finetune(
         torch.manual_seed(config.seed)  # of prompts and adapters, which `init` lacks: a run that goes on starts alike
         net = checkpoint.load(init, **overrides) if init else new_network(params, **overrides)
     task.check_vocabulary(net.config.vocabulary_size)
+    origin = origin_of(name, config, init, finetune=settings)
     result = fit(
         name,
         net,
@@ -89,7 +90,6 @@ def finetune(
         callbacks=[samples],
     )
     card = {"Training": {"stage": name, "steps": result.steps}, "Validation": result.metrics}
-    origin = origin_of(name, config, init, finetune=settings)
     vqgan = local_folder(below(tables, FOLDER))
     deliver(net, out or f"models/{name}", {task.name: task}, card, origin, vqgan if vqgan.is_dir() else None)
     return result

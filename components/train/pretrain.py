@@ -41,6 +41,7 @@ def pretrain(
     for source in mixture:
         source.task.check_vocabulary(net.config.vocabulary_size)
     logged = {"model": section(params, "model", ModelSettings), "pretrain": settings}
+    origin = origin_of("pretrain", config, init, **logged)
     result = fit(
         "pretrain",
         net,
@@ -54,5 +55,5 @@ def pretrain(
         pool=settings.pool,
     )
     card = {"Training": {"stage": "pretrain", "steps": result.steps}}
-    deliver(net, out, known_tasks(settings.tables, tasks), card, origin_of("pretrain", config, init, **logged))
+    deliver(net, out, known_tasks(settings.tables, tasks), card, origin)
     return result

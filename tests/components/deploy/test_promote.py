@@ -63,6 +63,27 @@ def test_where_the_champion_moved_the_gate_decides_again(uri, release, tmp_path)
     assert {f.rule for f in decision.findings if f.interval} == {"non-inferior", "better"}
 
 
+def test_a_promotion_that_broke_off_is_finished(uri, release, monkeypatch):
+    """It died when the move was written, and the alias not yet set."""
+    promote(*release(0), uri)
+    strict = policy_from({"tasks": {"caption": {}, "refcoco": {}}, "primary": "refcoco"}, "gate")
+    folder, decision = release(1, "1", strict)  # compared with itself it would not be better
+    set_alias = Registry.set_alias
+
+    def dies(store, alias, version):
+        if alias == "champion":
+            raise KeyboardInterrupt
+        set_alias(store, alias, version)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Registry, "set_alias", dies)
+        promote(folder, decision, uri)
+    assert numbers(uri) == {"champion": "1", "previous": "1", "challenger": "2"}
+    done = promote(folder, decision, uri)
+    assert done.promoted and done.decision == "promote"
+    assert numbers(uri) == {"champion": "2", "previous": "1", "challenger": None}
+
+
 def test_a_gate_that_cannot_decide_again(uri, release, write_table):
     """Its data are gone, so that the champion, which was evaluated on others, cannot be evaluated on them."""
     promote(*release(0), uri)
