@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -11,7 +12,7 @@ def kubectl(*arguments, **options) -> str:
     """What kubectl prints; it reaches no cluster."""
     program = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert program, "kubectl is not installed; `make install` brings it"
-    away = {"KUBECONFIG": os.devnull, "HOME": os.devnull}
-    return subprocess.run(
-        [program, *map(str, arguments)], check=True, capture_output=True, text=True, env=os.environ | away, **options
-    ).stdout
+    with tempfile.TemporaryDirectory() as home:
+        away = os.environ | {"KUBECONFIG": os.devnull, "HOME": home}
+        words = [program, *map(str, arguments)]
+        return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=away, **options).stdout

@@ -31,7 +31,7 @@ def pods(objects):
     """Name and pod specification of everything that starts pods."""
     for found in objects:
         name, spec = f"{found['kind']}/{found['metadata']['name']}", found.get("spec", {})
-        if found["kind"] in ("Deployment", "StatefulSet"):
+        if found["kind"] in ("Deployment", "StatefulSet", "Job"):
             yield name, spec["template"]["spec"]
         elif found["kind"] == "CronJob":
             yield name, spec["jobTemplate"]["spec"]["template"]["spec"]

@@ -14,8 +14,8 @@ def counted(tmp_path):
     """A function from pairs of references and prediction to their matrix."""
 
     def made(*pairs, **more):
-        lines = [json.dumps({"references": references, "prediction": found}) for references, found in pairs]
-        (tmp_path / PREDICTIONS).write_text("\n".join(lines))
+        lines = [json.dumps({"references": references, "prediction": found}) + "\n" for references, found in pairs]
+        (tmp_path / PREDICTIONS).write_text("".join(lines))
         return confusion(tmp_path, **more)
 
     return made

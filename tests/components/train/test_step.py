@@ -163,8 +163,9 @@ def test_a_job_of_real_processes_is_killed_and_the_next_attempt_goes_on(artifact
     metrics = on_nodes(artifacts, small_tables, local_client(), sections)
     assert "going on after step" in "".join(capfd.readouterr())
     run = artifacts("run").path
-    assert json.load(open(f"{run}/stem/{step.RESULT}"))["steps"] == 60 and metrics == {}
-    rows = open(f"{run}/stem/history.csv").read().splitlines()
+    result = json.loads(Path(run, "stem", step.RESULT).read_text())
+    assert result["steps"] == 60 and result["metrics"] == metrics
+    rows = Path(run, "stem", "history.csv").read_text().splitlines()
     assert [int(row.split(",")[0]) for row in rows[1:]] == list(range(1, 61))
     assert not os.path.exists(f"{run}/stem/checkpoints"), "they stay on the volume"
     assert checkpoint.load_folder(artifacts("network").path)
