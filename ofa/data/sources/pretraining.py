@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from ofa.data.files import atomic_write
-from ofa.data.sources.records import SourceRow, one_line, read_json, values
+from ofa.data.sources.json_lists import read_list
+from ofa.data.sources.records import SourceRow, one_line, values
 from ofa.data.sources.vqa import clean_answer
 from ofa.errors import OFAError
 
@@ -71,7 +72,7 @@ def text_rows(
             answer = max(confidences, key=lambda part: float(part[0]))[2]
             yield {"uniq_id": f"question_{row['uniq_id']}", "text": f"{row['question'].lower()} {answer}."}
     if instances is not None:
-        for number, record in enumerate(read_json(instances, "categories")["categories"]):
+        for number, record in enumerate(read_list(instances, "categories")):
             name, group = values(record, instances, f"categories[{number}]", "name", "supercategory")
             yield {"uniq_id": f"category_{number}", "text": f"{_with_article(name)} is {_with_article(group)}."}
 
@@ -116,7 +117,7 @@ def write_negatives(
 def _answers_by_type(annotations: str | os.PathLike) -> dict[str, list[str]]:
     counts: Counter[str] = Counter()
     types: dict[str, Counter[str]] = {}
-    for number, record in enumerate(read_json(annotations, "annotations")["annotations"]):
+    for number, record in enumerate(read_list(annotations, "annotations")):
         question_type, answer_type, answer = values(
             record, annotations, f"annotations[{number}]", "question_type", "answer_type", "multiple_choice_answer"
         )

@@ -3,8 +3,10 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from sys import intern
 
-from ofa.data.sources.records import ImageFolder, SourceRow, one_line, read_json, values
+from ofa.data.sources.json_lists import read_list
+from ofa.data.sources.records import ImageFolder, SourceRow, one_line, values
 from ofa.errors import OFAError
 from ofa.metrics.vqa import normalize_answer
 
@@ -32,13 +34,13 @@ def rows(
     """
     images = ImageFolder(images_folder)
     votes = {} if annotations is None else _votes(annotations)
-    for number, record in enumerate(read_json(questions, "questions")["questions"]):
+    for number, record in enumerate(read_list(questions, "questions")):
         place = f"questions[{number}]"
         question_id, image_id, question = values(record, questions, place, "question_id", "image_id", "question")
         if annotations is not None and question_id not in votes:
             raise OFAError(f"{questions}: {place}, id {question_id}, has no annotation in {annotations}")
-        counts = votes.get(question_id, Counter())
-        kept = [(answer, count) for answer, count in counts.most_common() if answers is None or answer in answers]
+        counts = votes.get(question_id, ())
+        kept = [(answer, count) for answer, count in counts if answers is None or answer in answers]
         if answers is not None and not kept:
             continue
         yield {
@@ -64,22 +66,22 @@ def build_answers(annotations: str | os.PathLike | Sequence[str | os.PathLike], 
     """
     counts: Counter[str] = Counter()
     for path in [annotations] if isinstance(annotations, str | os.PathLike) else annotations:
-        for number, record in enumerate(read_json(path, "annotations")["annotations"]):
+        for number, record in enumerate(read_list(path, "annotations")):
             (answer,) = values(record, path, f"annotations[{number}]", "multiple_choice_answer")
             counts[clean_answer(answer)] += 1
     counts.pop("", None)
     return sorted(counts, key=lambda answer: (-counts[answer], answer))[:top_n]
 
 
-def _votes(annotations: str | os.PathLike) -> dict[int, Counter[str]]:
-    """By question id, how many people gave each answer."""
+def _votes(annotations: str | os.PathLike) -> dict[int, tuple[tuple[str, int], ...]]:
+    """By question id, each answer and how many people gave it, the most frequent first."""
     found = {}
-    for number, record in enumerate(read_json(annotations, "annotations")["annotations"]):
+    for number, record in enumerate(read_list(annotations, "annotations")):
         place = f"annotations[{number}]"
         question_id, given = values(record, annotations, place, "question_id", "answers")
-        counts = Counter(clean_answer(values(item, annotations, place, "answer")[0]) for item in given)
+        counts = Counter(intern(clean_answer(values(item, annotations, place, "answer")[0])) for item in given)
         counts.pop("", None)
-        found[question_id] = counts
+        found[question_id] = tuple(counts.most_common())
     return found
 
 
