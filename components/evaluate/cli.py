@@ -62,7 +62,7 @@ def run(
     `ofa evaluate run caption --checkpoint ofa_base.pt --table caption_test.tsv --params ""`
     """
     from components.evaluate.evaluate import evaluate
-    from components.evaluate.paintings import Judges
+    from components.evaluate.judges import Judges
     from components.evaluate.stage import evaluate_stage
     from ofa import tasks
 

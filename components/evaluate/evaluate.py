@@ -16,17 +16,15 @@ from components import lineage
 from components.code import code_hash
 from components.evaluate.baselines import baselines
 from components.evaluate.bootstrap import bootstrap
+from components.evaluate.judges import Judges
 from components.evaluate.measure import Measured, Row
-from components.evaluate.measures import CaptionMeasure, measure_for
-from components.evaluate.paintings import Judges
+from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, latency, predict
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Slice, Speed
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
-from ofa.metrics.caption import write_coco_results
-from ofa.tasks.image_gen import ImageGen
 
-RUN, REJECTED, COCO_RESULTS = "run.json", "rejected.jsonl", "results.json"
+RUN, REJECTED = "run.json", "rejected.jsonl"
 
 
 def evaluate(
@@ -62,8 +60,8 @@ def evaluate(
         task: its name, as `ofa.tasks.get` knows it.
         checkpoint: folder of ours or `.pt` of the original.
         table: file of the evaluation table, or its shards.
-        out: folder for evaluation.json, predictions.jsonl, rejected.jsonl and, for captions, results.json in COCO's
-            format.
+        out: folder for evaluation.json, predictions.jsonl, rejected.jsonl, and what a task has besides: results.json in
+            COCO's format for captions, the painted pictures.
         settings: changes to the task's settings, for example {"patch_image_size": 384}.
         search: changes to the task's own search (the original's), for example {"beam": 1}.
         train_table: the table that trivial baselines learn from; None leaves them out.
@@ -86,7 +84,6 @@ def evaluate(
         OFAError: the input cannot be used.
     """
     paths = [table] if isinstance(table, str) else list(table)
-    judges = judges or Judges()
     job = Job(
         task=task,
         checkpoint=checkpoint,
@@ -97,10 +94,10 @@ def evaluate(
         workers=workers,
         device=device,
         max_bad_rows=max_bad_rows,
-        judge=judges.judge,
+        judges=judges or Judges(),
     )
     instance = job.make_task()
-    measure = measure_for(instance, skip)
+    measure = measure_for(instance, skip, checkpoint, judges)
     data = job.open_table(instance)
     sha256, size = lineage.checkpoint_hash(checkpoint)
     origin = Lineage(
@@ -120,14 +117,12 @@ def evaluate(
     )
     # Scores are computed of all predictions each time, so that metrics do not count.
     code = code_hash(predict.__module__, type(instance).__module__, without=["ofa.metrics"])
-    _start_or_continue(Path(out), origin, task, limit, code, judges.judge)
+    _start_or_continue(Path(out), origin, task, limit, code, measure.identity())
     network = functools.cache(job.load)
     rows, rejected = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
     if not rows:
         raise OFAError(f"{', '.join(paths)}: no row could be evaluated")
     measured = measure.measure(rows)
-    if isinstance(instance, ImageGen):
-        measured = judges.measure(measured, rows, checkpoint, Path(out))
     trivial = baselines(measure, rows, train_table, objects) if train_table else {}
     times = latency(job, instance, network(), data, latency_samples)
     values = [row[measured.metric] for row in measured.rows]
@@ -153,14 +148,15 @@ def evaluate(
         skipped=measured.skipped,
     )
     _save(Path(out), result, rows, rejected, measured)
-    if isinstance(measure, CaptionMeasure):
-        write_coco_results(Path(out) / COCO_RESULTS, {row["uniq_id"]: row["prediction"] for row in rows})
+    measure.write(Path(out), rows)
     if metrics:
         _save_numbers(Path(metrics), result)
     return result
 
 
-def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None, code: str, judge: str) -> None:
+def _start_or_continue(
+    out: Path, origin: Lineage, task: str, limit: int | None, code: str, further: Mapping[str, str]
+) -> None:
     """Make `out` ready; predictions of anything but the same evaluation are removed."""
     identity = {
         "task": task,
@@ -169,8 +165,8 @@ def _start_or_continue(out: Path, origin: Lineage, task: str, limit: int | None,
         "settings": origin.settings,
         "search": origin.search,
         "limit": limit,
-        "judge": lineage.checkpoint_hash(judge)[0] if judge else "",
         "code": code,
+        **further,
     }
     if out.exists() and any(out.iterdir()):
         try:

@@ -4,10 +4,12 @@ import dataclasses
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from components.evaluate.judges import Judges
 from ofa.tasks import Prediction, Task
 from ofa.tasks.boxes import Box
 
@@ -33,15 +35,30 @@ class Measured:
 
 
 class Measure:
-    """Judges any task by its own `score`."""
+    """Judges any task by its own `score`.
+
+    Args:
+        task: an instance of it.
+        skip: metrics to leave out.
+        checkpoint: the network whose predictions are judged.
+        judges: what outputs are judged with besides the table's truth.
+    """
 
     repeats = False
     """Rows may share an id: they are one prediction, held against the references of all of them."""
     losses = False
     """Predictions also need the `loss` of their sample's true target."""
 
-    def __init__(self, task: Task, skip: Collection[str] = ()):
+    def __init__(self, task: Task, skip: Collection[str] = (), checkpoint: str = "", judges: Judges | None = None):
         self.task, self.skip = task, frozenset(skip)
+        self.checkpoint, self.judges = checkpoint, judges or Judges()
+
+    def identity(self) -> dict[str, str]:
+        """What predictions depend on besides network, table, settings and code; empty for most tasks."""
+        return {}
+
+    def equip(self, device: str) -> None:
+        """Give the task what it predicts with besides the network, in the process that predicts on `device`."""
 
     def key(self, row: Mapping[str, Any]) -> str:
         """The id under which a table row is evaluated; empty where rows have none."""
@@ -80,6 +97,9 @@ class Measure:
             means = {"exact_match": statistics.fmean(row["exact_match"] for row in values)}
             scores = {**scores, **means}
         return Measured(scores=scores, rows=values, metric=next(iter(means)))
+
+    def write(self, out: Path, rows: Sequence[Row]) -> None:
+        """Write files of the task's own beside the predictions; called after `measure` of the same rows."""
 
     def slices(self, row: Row) -> dict[str, str]:
         """Name and value of each property by which results are broken down."""

@@ -5,9 +5,12 @@ A task without an entry here is judged by its own `Task.score`.
 
 import statistics
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from components.evaluate.judges import Judges
 from components.evaluate.measure import Measure, Measured, Row
+from components.evaluate.paintings import PaintingMeasure
 from components.evaluate.pretraining import DetectionMeasure, PretrainingMeasure, VisionLanguageMeasure
 from components.evaluate.question_types import answer_type, question_type
 from ofa.errors import OFAError, nearest
@@ -16,12 +19,15 @@ from ofa.metrics.vqa import normalize_answer
 from ofa.tasks import Task
 from ofa.tasks.caption import Caption
 from ofa.tasks.detection import Detection
+from ofa.tasks.image_gen import ImageGen
 from ofa.tasks.infilling import ImageInfilling, TextInfilling
 from ofa.tasks.refcoco import Refcoco
 from ofa.tasks.vision_language import VisionLanguage
 from ofa.tasks.vqa import Vqa
 from ofa.text.cleaning import split_characters
 
+COCO_RESULTS = "results.json"
+"""File of an evaluation of captions, in the format of COCO's server."""
 ENGLISH_METRICS = ("METEOR", "SPICE")
 """Caption metrics that know English words and sentences only."""
 
@@ -54,6 +60,9 @@ class CaptionMeasure(Measure):
         )
         values = [found.per_image[row["uniq_id"]] for row in rows]
         return Measured(scores=found.overall, rows=values, metric="CIDEr", skipped=found.skipped | no_chinese)
+
+    def write(self, out: Path, rows: Sequence[Row]) -> None:
+        caption.write_coco_results(out / COCO_RESULTS, {row["uniq_id"]: row["prediction"] for row in rows})
 
     def slices(self, row: Row) -> dict[str, str]:
         unit = "characters" if self._chinese else "words"
@@ -129,18 +138,21 @@ class VqaMeasure(Measure):
         return {"answer type": row["answer_type"], "question type": row["question_type"]}
 
 
-def measure_for(task: Task, skip: Collection[str] = ()) -> Measure:
+def measure_for(task: Task, skip: Collection[str] = (), checkpoint: str = "", judges: Judges | None = None) -> Measure:
     """The measure of a task.
 
     Args:
         task: an instance of it.
         skip: metrics to leave out, such as METEOR, which takes a minute for 5,000 captions.
+        checkpoint: the network whose predictions are judged.
+        judges: what painted pictures are judged with.
     """
     for name in skip:
         if name not in caption.METRICS:
             known = list(caption.METRICS)
             raise OFAError(f"no metric '{name}' to leave out{nearest(name, known)} (there are: {', '.join(known)})")
-    return next((made for kind, made in _MEASURES.items() if isinstance(task, kind)), Measure)(task, skip)
+    kind = next((made for kind, made in _MEASURES.items() if isinstance(task, kind)), Measure)
+    return kind(task, skip, checkpoint, judges)
 
 
 def _confidence(answers: Mapping[str, float], wanted: str) -> float:
@@ -155,6 +167,7 @@ def _class(value: float, classes: Mapping[str, tuple[float, float]]) -> str:
 _MEASURES: dict[type[Task], type[Measure]] = {
     Caption: CaptionMeasure,
     Detection: DetectionMeasure,
+    ImageGen: PaintingMeasure,
     ImageInfilling: PretrainingMeasure,
     Refcoco: GroundingMeasure,
     TextInfilling: PretrainingMeasure,

@@ -11,7 +11,7 @@ VQ-GAN; or, for FID, what a file of statistics tells of real ones.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.evaluate.measure import Measured, Row
+from components.evaluate.measure import Measure, Measured, Row
+from components.lineage import checkpoint_hash
 from ofa.api import OFA
 from ofa.checkpoint.vqgan import FOLDER, load_vqgan
 from ofa.data.batch import HALF
@@ -35,51 +36,60 @@ PROMPT = "caption: "
 AT_ONCE = 32
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Judges:
-    """What painted pictures are judged with."""
+class PaintingMeasure(Measure):
+    """The task's own score of the codes, and what judges say of the pictures, which are kept."""
 
-    judge: str = ""
-    """Folder of a network that captions. It also chooses among the pictures that are drawn for a text, as the
-    original lets CLIP choose; empty: the most probable one is taken."""
-    inception: str = ""
-    """File of torchvision's weights of Inception v3."""
-    real: str = ""
-    """A .npz file of `mu` and `sigma` of real pictures, for FID, such as the original's gt_stat.npz; empty: the
-    pictures of the table's codes."""
+    def identity(self) -> dict[str, str]:
+        return {"judge": checkpoint_hash(self.judges.judge)[0] if self.judges.judge else ""}
 
-    def measure(self, measured: Measured, rows: Sequence[Row], checkpoint: str, out: Path) -> Measured:
-        """Paint the predictions, keep the pictures in `out`, and add their scores."""
-        painter = painter_of(checkpoint)
-        painted = painter.pictures([row["prediction"] for row in rows])
+    def equip(self, device: str) -> None:
+        """Let the judge choose among the pictures that are drawn for a text."""
+        if self.judges.judge:
+            scorer = OFA.from_pretrained(self.judges.judge, device).caption_scores
+            self.task.rank = dataclasses.replace(painter_of(self.checkpoint), scorer=scorer).rank
+
+    def measure(self, rows: Sequence[Row]) -> Measured:
+        measured = super().measure(rows)
+        painter = painter_of(self.checkpoint)
+        painted = self._painted = painter.pictures([row["prediction"] for row in rows])
         wanted = painter.pictures([row["references"] for row in rows])
-        _keep(out / PICTURES, rows, painted)
-        scores, values, skipped = dict(measured.scores), [dict(row) for row in measured.rows], dict(measured.skipped)
-        metric = measured.metric
-        if self.judge:
-            judge = OFA.from_pretrained(self.judge)
-            texts = [row["prompt"].partition(PROMPT)[2] for row in rows]
-            found = judge.caption_scores(painted, texts)
-            for text, score in zip(texts, found, strict=True):
-                if not np.isfinite(score):
-                    raise OFAError(f"{self.judge}: cannot say {text!r}; take a judge that captions with such words")
-            scores["caption_score"], metric = float(np.mean(found)), "caption_score"
-            for row, score in zip(values, found, strict=True):
-                row["caption_score"] = score
-            scores["judge_distance"] = distance(judge_features(judge, painted), judge_features(judge, wanted))
+        if self.judges.judge:
+            measured = self._by_judge(measured, rows, painted, wanted)
         else:
-            skipped["caption_score"] = (
+            measured.skipped["caption_score"] = (
                 "name a network that captions, `ofa evaluate run image_gen --judge models/caption`"
             )
-        if self.inception:
-            inception = Inception(self.inception)
+        if self.judges.inception:
+            inception = Inception(self.judges.inception)
             features, classes = inception(painted)
-            real = Gaussian.load(self.real) if self.real else Gaussian.of(inception(wanted)[0])
-            scores["FID"] = frechet_distance(Gaussian.of(features), real)
-            scores["IS"], _ = inception_score(classes)
+            real = Gaussian.load(self.judges.real) if self.judges.real else Gaussian.of(inception(wanted)[0])
+            measured.scores["FID"] = frechet_distance(Gaussian.of(features), real)
+            measured.scores["IS"], _ = inception_score(classes)
         else:
-            skipped["FID, IS"] = missing()
-        return dataclasses.replace(measured, scores=scores, rows=values, metric=metric, skipped=skipped)
+            measured.skipped["FID, IS"] = missing()
+        return measured
+
+    def write(self, out: Path, rows: Sequence[Row]) -> None:
+        folder = out / PICTURES
+        folder.mkdir(parents=True, exist_ok=True)
+        for row, picture in zip(rows, self._painted, strict=True):
+            picture.save(folder / f"{row['uniq_id'].replace('/', '_')}.png")
+
+    def _by_judge(
+        self, measured: Measured, rows: Sequence[Row], painted: Sequence[Image.Image], wanted: Sequence[Image.Image]
+    ) -> Measured:
+        judge = OFA.from_pretrained(self.judges.judge)
+        texts = [row["prompt"].partition(PROMPT)[2] for row in rows]
+        found = judge.caption_scores(painted, texts)
+        for text, score in zip(texts, found, strict=True):
+            if not np.isfinite(score):
+                raise OFAError(f"{self.judges.judge}: cannot say {text!r}; take a judge that captions with such words")
+        scores = {
+            "caption_score": float(np.mean(found)),
+            "judge_distance": distance(judge_features(judge, painted), judge_features(judge, wanted)),
+        }
+        values = [row | {"caption_score": score} for row, score in zip(measured.rows, found, strict=True)]
+        return dataclasses.replace(measured, scores=measured.scores | scores, rows=values, metric="caption_score")
 
 
 def painter_of(checkpoint: str) -> Painter:
@@ -110,9 +120,3 @@ def judge_features(judge: OFA, pictures: Sequence[Image.Image]) -> NDArray:
 def distance(features: NDArray, others: NDArray) -> float:
     """Fréchet distance of features of two sets of pictures."""
     return frechet_distance(Gaussian.of(features), Gaussian.of(others))
-
-
-def _keep(folder: Path, rows: Iterable[Row], pictures: Iterable[Image.Image]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for row, picture in zip(rows, pictures, strict=True):
-        picture.save(folder / f"{row['uniq_id'].replace('/', '_')}.png")

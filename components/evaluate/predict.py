@@ -1,6 +1,5 @@
 """Predictions of a checkpoint on a table, written as they come; a run that was killed goes on where it stopped."""
 
-import dataclasses
 import json
 import os
 import queue
@@ -15,13 +14,12 @@ from typing import Any, Protocol
 import torch
 from torch import multiprocessing
 
+from components.evaluate.judges import Judges
 from components.evaluate.measure import Measure, plain
 from components.evaluate.measures import measure_for
-from components.evaluate.paintings import painter_of
 from components.evaluate.pretraining import losses
 from components.evaluate.record import read_lines
 from ofa import tasks
-from ofa.api import OFA
 from ofa.data import Table
 from ofa.data.batch import PAD, Batch, Sample, collate
 from ofa.data.files import atomic_write
@@ -35,7 +33,6 @@ from ofa.generate import SearchConfig
 from ofa.progress import bar
 from ofa.settings import build
 from ofa.tasks import Prediction, Task
-from ofa.tasks.image_gen import ImageGen
 from ofa.tasks.store import settings_of
 
 
@@ -70,18 +67,12 @@ class Job:
     """auto: a GPU if there is one."""
     max_bad_rows: int = 0
     """Unreadable rows that are left out before the run stops."""
-    judge: str = ""
-    """A network that captions, which chooses among painted pictures."""
+    judges: Judges = Judges()
+    """What outputs are judged with besides the table's truth."""
 
     def make_task(self) -> Task:
         """The task as the checkpoint was trained, with the job's changes."""
         return tasks.create(self.task, settings_of(self.checkpoint, self.task) | dict(self.settings))
-
-    def let_judge(self, task: Task) -> None:
-        """Let the judge choose among the outputs of a task that paints."""
-        if self.judge and isinstance(task, ImageGen):
-            scorer = OFA.from_pretrained(self.judge, self.device).caption_scores
-            task.rank = dataclasses.replace(painter_of(self.checkpoint), scorer=scorer).rank
 
     def make_search(self, task: Task) -> SearchConfig:
         return build(SearchConfig, asdict(task.search) | dict(self.search), f"search of {self.task}")
@@ -91,7 +82,7 @@ class Job:
 
     def make_measure(self, task: Task) -> Measure:
         """Gives each prediction the truth that it is held against, and says which rows share one."""
-        return measure_for(task)
+        return measure_for(task, checkpoint=self.checkpoint, judges=self.judges)
 
     def load(self, rank: int = 0) -> torch.nn.Module:
         from ofa import checkpoint
@@ -275,14 +266,15 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
     if not numbers:
         return
     task = job.make_task()
+    measure = job.make_measure(task)
     search, table = job.make_search(task), job.open_table(task)
     rejected: list[RowError] = []
-    source = Source(table=Remaining(table, numbers), task=Judged(task, job.make_measure(task)), train=False)
+    source = Source(table=Remaining(table, numbers), task=Judged(task, measure), train=False)
     batches = Ordered(
         source, job.batch_size, workers=job.workers, max_bad_rows=job.max_bad_rows, report=rejected.append
     )
     net = load()
-    job.let_judge(task)
+    measure.equip(job.device)
     numbered = {table.locate(number): number for number in numbers}
     start = time.perf_counter()
     for batch in batches:
@@ -290,7 +282,7 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
         batch.references = [reference for reference, _ in batch.references]
         prompts = [task.tokenizer.decode(ids[ids != PAD].tolist()).strip() for ids in batch.source]
         predictions = _answer(task, net, batch, search)
-        if job.make_measure(task).losses:
+        if measure.losses:
             device = next(net.parameters()).device
             truths = [t | {"loss": loss} for t, loss in zip(truths, losses(net, batch.to(device)), strict=True)]
         seconds = (time.perf_counter() - start) / len(predictions)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.evaluate.evaluate import evaluate
-from components.evaluate.paintings import Judges
+from components.evaluate.judges import Judges
 from components.evaluate.record import Evaluation
 from components.params import section
 from components.tables import negatives, table_files

@@ -7,7 +7,8 @@ from PIL import Image
 from torchvision.models import inception_v3
 
 from components.evaluate.evaluate import evaluate
-from components.evaluate.paintings import Judges, distance, judge_features
+from components.evaluate.judges import Judges
+from components.evaluate.paintings import distance, judge_features
 from components.evaluate.record import load_predictions
 from ofa import OFA
 from ofa.data import TABLES, TableWriter
