@@ -134,8 +134,9 @@ def local_client(tmp_path, root, monkeypatch):
         for name, text in content.items():
             wheel.writestr(name, text)
     (index / "index.html").write_text('<a href="torch-9-py3-none-any.whl">torch-9-py3-none-any.whl</a>')
-    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setattr("kubeflow.trainer.constants.constants.DEFAULT_PIP_INDEX_URLS", [f"file://{index.parent}"])
     monkeypatch.setattr(step, "RUNTIME", "torch-distributed")  # the one that this back end has
     return lambda: TrainerClient(LocalProcessBackendConfig())
