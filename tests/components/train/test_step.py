@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import threading
-import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,16 +149,20 @@ def test_a_job_of_real_processes_is_killed_and_the_next_attempt_goes_on(artifact
     def kill():
         """Kill what trains, as a node that breaks down does, once it has written a checkpoint."""
         while not list(Path(kept).glob("*/work/checkpoints/step_*")):
-            time.sleep(0.05)
+            if failed.wait(0.05):
+                return
         for process in psutil.Process().children(recursive=True):
             if any("/train_stem-" in word for word in process.cmdline()):  # the file that Kubeflow makes of a function
                 process.kill()
 
+    failed = threading.Event()
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    with pytest.raises(JobFailed):
+    with pytest.raises(JobFailed) as failure:
         on_nodes(artifacts, small_tables, local_client(), sections)
+    failed.set()
     killer.join()
+    assert list(Path(kept).glob("*/work/checkpoints/step_*")), failure
     capfd.readouterr()
     metrics = on_nodes(artifacts, small_tables, local_client(), sections)
     assert "going on after step" in "".join(capfd.readouterr())
