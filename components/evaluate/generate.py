@@ -127,6 +127,7 @@ def generate(
     processes: int = 0,
     workers: int | None = None,
     device: str = "auto",
+    precision: str = "fp32",
     limit: int | None = None,
     max_bad_rows: int | None = None,
 ) -> Generated:
@@ -148,6 +149,7 @@ def generate(
         processes: predicting processes; 0 is one a GPU, or one a core where there is none.
         workers: picture-reading processes for each of them; by default a GPU gets its share of the cores.
         device: "auto", "cpu", "cuda:0" ...
+        precision: "fp32", or "bf16", which is faster on most GPUs.
         limit: use the first rows only.
         max_bad_rows: unreadable rows before it stops; None never stops.
 
@@ -170,6 +172,7 @@ def generate(
         batch_size=batch_size,
         workers=(_cores() // processes if gpus else 0) if workers is None else workers,
         device=device,
+        precision=precision,
         max_bad_rows=2**63 if max_bad_rows is None else max_bad_rows,
     )
     _start_or_continue(Path(out), _identity(job))
@@ -207,6 +210,7 @@ def _identity(job: GenerateJob) -> dict[str, Any]:
         "checkpoint": lineage.checkpoint_hash(job.checkpoint)[0],
         "source": str(Path(job.folder).absolute()) if job.folder else lineage.table_hash(job.table),
         "text": job.text,
+        "precision": job.precision,
         "settings": dataclasses.asdict(task.settings),
         "search": dataclasses.asdict(job.make_search(task)),
     }

@@ -19,6 +19,7 @@ def generate(
     processes: Annotated[int, typer.Option(help="Processes side by side; 0: one a GPU, else one a core.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures for each of them.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16, which is faster on most GPUs.")] = "fp32",
     limit: Annotated[int | None, typer.Option(help="Use the first rows only.")] = None,
     max_bad_rows: Annotated[int | None, typer.Option(help="Unreadable rows before it stops; default: never.")] = None,
 ) -> None:
@@ -46,6 +47,7 @@ def generate(
         processes=processes,
         workers=workers,
         device=device,
+        precision=precision,
         limit=limit,
         max_bad_rows=max_bad_rows,
     )

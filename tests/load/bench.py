@@ -119,7 +119,7 @@ def service(folder: Path, place: Path, **settings):
         command = [sys.executable, "-c", program, json.dumps(settings)]
         server = Server(subprocess.Popen(command, cwd=ROOT, stderr=file), log)
     try:
-        server.wait_until(server.is_listening)
+        server.wait_until(server.is_listening, 600)
         server.wait_until(server.is_ready, 600)
         yield server
         assert server.process.poll() is None, f"the service ended:\n{log.read_text()}"

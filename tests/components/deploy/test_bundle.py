@@ -1,6 +1,7 @@
 """A bundle holds everything of a release, and nothing that changed since it was judged."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from components.evaluate.evaluate import evaluate
 from components.evaluate.record import load, load_predictions
 from components.lineage import checkpoint_hash
 from ofa import checkpoint
+from ofa.checkpoint.vqgan import load_vqgan, save_vqgan
 from ofa.errors import OFAError
+from ofa.model.vqgan import VQGAN, VQGANConfig
 from ofa.tasks.store import load_task
 
 QUICK = {"latency_samples": 1, "resamples": 200, "params": None, "search": {"beam": 1}}
@@ -88,3 +91,17 @@ def test_other_folders_are_left_alone(tmp_path, finished):
     assert Path(tmp_path / "thesis").is_dir()
     with pytest.raises(OFAError, match="expected a bundle"):
         load_bundle(tmp_path / "thesis")
+
+
+def test_a_vqgan_comes_along(tmp_path, finished, network):
+    """A network that paints has the VQ-GAN of its codes in its folder."""
+    source = Path(shutil.copytree(network(0), tmp_path / "network"))
+    save_vqgan(source / "vqgan", VQGAN(VQGANConfig.preset("nano", channels=8, code_dim=8, codes=8)))
+    evaluations = tmp_path / "evaluations" / "caption"
+    shutil.copytree(finished(0) / "caption", evaluations)
+    record = json.loads((evaluations / "evaluation.json").read_text())
+    record["lineage"]["checkpoint"] = str(source)
+    (evaluations / "evaluation.json").write_text(json.dumps(record))
+    bundle(str(tmp_path / "evaluations"), str(tmp_path / "release"))
+    shutil.rmtree(source)
+    assert load_vqgan(tmp_path / "release" / "caption" / "vqgan").config.codes == 8

@@ -173,3 +173,12 @@ def test_a_box_lies_in_the_picture_as_it_is_seen(tmp_path, network):
     run(folder, "refcoco", network(), tmp_path / "out.jsonl", text="the square")
     turned, upright = lines(tmp_path / "out.jsonl")
     assert turned["prediction"] == upright["prediction"] and turned["score"] == upright["score"]
+
+
+def test_half_precision_says_nearly_the_same(tmp_path, network, pictures):
+    for precision in ("fp32", "bf16"):
+        run(pictures, "refcoco", network(), tmp_path / precision, text="the square", precision=precision)
+    full, half = ([row["score"] for row in lines(tmp_path / precision)] for precision in ("fp32", "bf16"))
+    assert half == pytest.approx(full, rel=0.02) and half != full
+    with pytest.raises(OFAError, match="precision must be fp32 or bf16, got 'fp16'"):
+        run(pictures, "refcoco", network(), tmp_path / "fp16", text="the square", precision="fp16")

@@ -1,9 +1,11 @@
 """Operations beyond the three of the small pipeline: regions, classes, painting, headlines, instructions."""
 
 import base64
+import dataclasses
 import io
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -167,3 +169,33 @@ def test_a_network_that_says_nothing_of_its_training_is_asked_for_all_that_it_re
     plain = ["caption", "answer", "ground", "region", "classify", "detect", "summarize", "instruct"]
     assert list(load_model(tmp_path / "net", "").skills) == plain
     assert torch.is_tensor(model.net.output_ids)
+
+
+def test_a_folder_of_networks_is_asked_what_each_learned(versatile, models, tmp_path):
+    """The one named after the task answers, else the first that learned it."""
+    from components.deploy.service.models import load_model
+
+    shutil.copytree(versatile, tmp_path / "all" / "pretrain")
+    shutil.copytree(models / "caption", tmp_path / "all" / "caption")
+    found = load_model(tmp_path / "all", "")
+    assert list(found.skills) == list(load_model(versatile, "").skills)
+    assert found.skills["caption"].ofa is not found.skills["answer"].ofa is found.skills["region"].ofa
+    assert found.version != load_model(versatile, "").version
+
+
+def test_a_release_with_a_network_of_pretraining_describes_regions(versatile, tmp_path):
+    from components.deploy.bundle import BUNDLE, Bundle, Member
+    from components.deploy.service.models import load_model
+    from components.lineage import checkpoint_hash
+
+    shutil.copytree(versatile, tmp_path / "vision_language")
+    digest, _ = checkpoint_hash(versatile)
+    known = {"table_sha256": "d" * 64, "metric": "exact_match", "score": 0.5, "interval": (0, 1), "search": {"beam": 2}}
+    content = Bundle(
+        tasks={"vision_language": Member(checkpoint_sha256=digest, **known)}, git_commit=None, params_sha256=None
+    )
+    (tmp_path / BUNDLE).write_text(json.dumps(dataclasses.asdict(content)))
+    found = load_model(tmp_path, "")
+    assert list(found.skills) == ["region", "instruct"] and found.scores == {}
+    assert found.skills["region"].task.settings.patch_image_size == 32
+    found.warm()
