@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install repro test bench programs images e2e lint lock clean
+.PHONY: help install repro test torture bench programs images e2e lint lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test: install programs ## run the tests
 	ruff check .
 	ruff format --check .
 	OMP_NUM_THREADS=1 pytest -n 2
+
+torture: install ## kill trainings at random and compare how they end; MINUTES=60 for an hour
+	OMP_NUM_THREADS=1 python -m tests.train.torture --minutes $(or $(MINUTES),10) --seed $(or $(SEED),$$RANDOM)
 
 bench: install ## load the service at twice its capacity; figures in docs/serving.md
 	python -m tests.load.bench

@@ -22,6 +22,7 @@ import torch
 from ofa.errors import OFAError
 from ofa.train.distributed import World
 from ofa.train.loop import train
+from ofa.train.losses import SequenceLoss
 from tests.train import toy
 from tests.train.launch import fork
 
@@ -212,10 +213,44 @@ def test_the_samples_of_the_rank_whose_loss_is_not_finite_are_named(tmp_path):
     assert "row20" in named and len(named) == 4, "half of the batch is the other rank's"
 
 
-def test_a_batch_that_does_not_divide_is_an_error(tmp_path):
-    config = toy.settings(batch_size=8, accumulate=3)
-    with pytest.raises(OFAError, match="batch_size 8 does not divide into 3 parts on each of 1 ranks"):
-        train(toy.network(), toy.stream(toy.settings()), config, tmp_path)
+@pytest.mark.parametrize(("ranks", "parts"), [(1, 3), (3, 1), (4, 4)])
+def test_a_batch_that_does_not_divide_is_an_error(tmp_path, ranks, parts):
+    config = toy.settings(batch_size=8, accumulate=parts)
+    world = World(0, ranks, torch.device("cpu"))
+    with pytest.raises(OFAError, match=f"batch_size 8 does not divide into {parts} parts on each of {ranks} ranks"):
+        train(toy.network(), toy.stream(toy.settings()), config, tmp_path, world=world)
+
+
+class Generating(SequenceLoss):
+    """Weighs samples by what the network says of them in evaluation mode, with batch statistics that training moves."""
+
+    generates = True
+
+    @torch.no_grad()
+    def prepare(self, net, batch):
+        features = net.eval()(previous_tokens=batch.previous, features_only=True, **batch.inputs())
+        return replace(batch, confidence=1 + features.mean(dim=(1, 2)).sigmoid())
+
+
+def test_what_depends_on_batch_statistics_goes_on_exactly(tmp_path):
+    def process(out: Path, stop: bool):
+        def main() -> None:
+            config = toy.settings(steps=8, precision="fp32")
+            world = World.connect("cpu", timeout=60)
+            net = toy.network()
+            callbacks = [lambda step, _: step == 5 and signal.raise_signal(signal.SIGTERM)] if stop else []
+            train(net, toy.stream(config, world), config, out, callbacks, objective=Generating(config), world=world)
+            if world.is_main:
+                torch.save(toy.weights(net), out / "weights.pt")
+            world.disconnect()
+
+        return main
+
+    fork(2, process(tmp_path / "alone", stop=False))
+    fork(2, process(tmp_path / "stopped", stop=True), exitcode=143)
+    fork(2, process(tmp_path / "stopped", stop=False))
+    for name, value in weights(tmp_path / "alone").items():
+        assert torch.equal(weights(tmp_path / "stopped")[name], value), name
 
 
 def test_what_the_ranks_found_comes_together_in_turn(tmp_path):

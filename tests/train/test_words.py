@@ -20,9 +20,16 @@ WORDS = {
 }
 
 
+class OneShape(toy.Task):
+    """Answers of one length, so that the compiler meets one shape."""
+
+    def sample(self, row, train, rng):
+        return super().sample(row | {"length": 2}, train, rng)
+
+
 def run(out: Path, world: World = toy.ALONE, **changes) -> None:
-    config = toy.settings(**{"steps": 5, "precision": "fp32"} | changes)
-    train(toy.network(freeze_resnet=True), toy.stream(config, world), config, out, world=world)
+    config = toy.settings(**{"steps": 4, "precision": "fp32", "checkpoint_every": 100} | changes)
+    train(toy.network(freeze_resnet=True), toy.stream(config, world, OneShape()), config, out, world=world)
 
 
 def losses(out: Path) -> list[float]:
@@ -46,9 +53,9 @@ def test_the_curve_is_that_of_one_process_without_the_words(tmp_path, alone, mon
         compiled = []
         compile_of_torch = nn.Module.compile
 
-        def traced(net: nn.Module) -> None:  # all of the compiler but for its C++
+        def traced(net: nn.Module) -> None:  # the compiler's front, without the minutes of its back
             compiled.append(net)
-            compile_of_torch(net, backend="aot_eager")
+            compile_of_torch(net, backend="eager")
 
         monkeypatch.setattr(nn.Module, "compile", traced)
         world = World.connect("cpu", timeout=120)
