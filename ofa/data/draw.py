@@ -82,6 +82,10 @@ def _draw_box(pen: ImageDraw.ImageDraw, box: Sequence[float], color: tuple[int, 
     x0, x1 = sorted((box[0], box[2]))
     y0, y1 = sorted((box[1], box[3]))
     pen.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=color, width=width)
+    # A white line inside shows the box on a ground of its own color, too.
+    inner = (x0 + width, y0 + width, x1 - 1 - width, y1 - 1 - width)
+    if inner[0] < inner[2] and inner[1] < inner[3]:
+        pen.rectangle(inner, outline="white", width=max(1, width // 2))
 
 
 def _draw_label(

@@ -27,6 +27,12 @@ def test_an_outline_is_drawn_just_inside_the_box(image):
     assert image == before
 
 
+def test_a_box_is_seen_on_a_ground_of_its_own_color():
+    drawn = draw(Image.new("RGB", (300, 200), "red"), [Mark((40, 60, 120, 150), color="red")])
+    x0, y0, x1, y1 = where(drawn, (255, 255, 255))
+    assert 40 <= x0 <= 44 and 60 <= y0 <= 64 and 116 <= x1 <= 120 and 146 <= y1 <= 150
+
+
 def test_enlarging_moves_boxes_along(image):
     drawn = draw(image.resize((30, 20)), [Mark((4, 6, 12, 15), color="red")], min_side=200)
     assert drawn.size == (300, 200) and where(drawn, RED) == [40, 60, 120, 150]
