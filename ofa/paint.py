@@ -43,7 +43,8 @@ class Painter:
             if part.numel() and not 0 <= part.min() <= part.max() < self.vqgan.config.codes:
                 raise OFAError(
                     f"image code {int(part.max())} is unknown to the VQ-GAN, which has {self.vqgan.config.codes}: take "
-                    "the one that the network was trained with"
+                    "the one that the network was trained with, or keep the task to its codes, "
+                    f"vqgan_codes: {self.vqgan.config.codes}"
                 )
             found += to_pictures(self.vqgan.decode(part.unflatten(1, (side, side))))
         return found

@@ -22,9 +22,13 @@ class ImageGenSettings(TextSettings):
     """Words of the text that are kept."""
     code_image_size: int = 256
     """Side of the picture (pixels) that the codes stand for; the network needs the same `code_image_size`."""
+    vqgan_codes: int = 8192
+    """Codes that the VQ-GAN has; the search stays among them. The original's has all 8192."""
 
     def __post_init__(self):
         super().__post_init__()
+        if not 1 <= self.vqgan_codes <= 8192:
+            raise OFAError(f"vqgan_codes must be 1 to 8192, got {self.vqgan_codes}")
         if self.code_image_size % CODE_PIXELS or self.code_image_size < CODE_PIXELS:
             raise OFAError(f"code_image_size must be a multiple of {CODE_PIXELS}, got {self.code_image_size}")
 
@@ -49,7 +53,8 @@ class ImageGen(Task):
     @property
     def search(self) -> SearchConfig:
         """24 draws among the 256 most probable codes; the best are then chosen by comparing picture and text."""
-        among = (self.tokenizer.code_offset, self.tokenizer.bin_offset)
+        first = self.tokenizer.code_offset
+        among = (first, first + self.settings.vqgan_codes)
         return SearchConfig(
             beam=24, sampling=True, top_k=256, min_len=self.codes, max_len_b=self.codes, constraint_range=among
         )

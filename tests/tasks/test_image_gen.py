@@ -3,8 +3,11 @@
 import random
 
 import pytest
+import torch
 
+from ofa.data.batch import collate
 from ofa.errors import OFAError
+from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import Prediction, create
 from tests.tasks.recorded import check_sample
 
@@ -27,6 +30,22 @@ def test_the_number_of_codes_follows_the_size(rows):
     assert task.search.min_len == task.search.max_len_b == 256
     with pytest.raises(OFAError, match="1024 image codes instead of 256"):
         task.sample(rows("image_gen")[0], True, random.Random(0))
+
+
+def test_the_search_stays_among_the_codes_of_the_vqgan():
+    torch.manual_seed(0)
+    net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, code_image_size=16)).eval()
+    for codes in (4, 8192):
+        task = create("image_gen", {"code_image_size": 16, "vqgan_codes": codes})
+        batch = collate([task.sample({"caption": "a dog", "uniq_id": "1"}, False, random.Random(0))])
+        with torch.inference_mode():
+            (prediction,) = task.predict(net, batch)
+        drawn = [
+            code for value in (prediction.value, *(value for value, _ in prediction.alternatives)) for code in value
+        ]
+        assert len(drawn) == 24 * 4 and 0 <= min(drawn) and (max(drawn) < 4) == (codes == 4)
+    with pytest.raises(OFAError, match="vqgan_codes must be 1 to 8192, got 0"):
+        create("image_gen", {"vqgan_codes": 0})
 
 
 def test_reading_and_score():
