@@ -13,6 +13,7 @@ from components.preprocess.quarantine import Quarantine
 from components.preprocess.rows import open_raw, raw_sources, table_sources
 from components.preprocess.suites import Shares, Suite
 from ofa.data.files import atomic_write
+from ofa.data.remote import local_file
 from ofa.errors import OFAError
 
 REPORT = "report.json"
@@ -42,7 +43,8 @@ def validate(
         image_rate: share of the pictures that are decoded whole, 0 to 1; the header of every picture is read.
         max_bad_rows: how many rows of all tables together may be put aside.
         suites: a folder of your own suites (`KIND.yaml`), used where it has one in place of the project's.
-        previous: report.json of the last version of the data; the shares of labels are compared to it.
+        previous: report.json of the last version of the data, a file or an address; the shares of labels are compared
+            to it.
 
     Returns:
         The content of report.json.
@@ -83,7 +85,7 @@ def validate(
 
 def _last_shares(path: str) -> dict[str, Shares]:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))["shares"]
+        return json.loads(local_file(path).read_text(encoding="utf-8"))["shares"]
     except OSError as error:
         raise OFAError(f"cannot read the report of the last version {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+import torch
 import yaml
 
 from components.preprocess.layout import RawData
+from ofa.checkpoint.vqgan import save_vqgan
+from ofa.model.vqgan import VQGAN, VQGANConfig
 from tests.components.formats.coco import write_coco
 from tests.components.formats.workplace import evaluate, train
 
@@ -79,8 +82,25 @@ def test_questions_answered_in_three_ways(ofa, start):
 
 
 def test_pretraining_tables_have_a_loss_and_scores(ofa):
+    torch.manual_seed(0)
+    save_vqgan("vqgan", VQGAN(VQGANConfig.preset("nano", channels=8, code_dim=8, codes=64)))
+    ofa(
+        "data",
+        "codes",
+        "--vqgan",
+        "vqgan",
+        "--image-size",
+        "32",
+        "--kind",
+        "image",
+        "--tables",
+        "tables",
+        "--out",
+        "tables",
+    )
     tasks = {"vision_language": BOXES | {"augment": False}, "detection": BOXES | {"augment": False}}
-    section = {"tables": ["vision_language", "detection", "text"], "workers": 0, "tasks": tasks}
+    tasks["image"] = {"patch_image_size": 32}
+    section = {"tables": ["vision_language", "detection", "text", "image"], "workers": 0, "tasks": tasks}
     steps = {"steps": 2, "batch_size": 12, "precision": "fp32", "device": "cpu"}
     network = {"overrides": {"d_model": 32, "ffn_dim": 64}}
     with open("pretrain.yaml", "w", encoding="utf-8") as file:
@@ -90,6 +110,7 @@ def test_pretraining_tables_have_a_loss_and_scores(ofa):
         "vision_language": {"matching/accuracy", "qa/accuracy", "caption/CIDEr", "loss"},
         "detection": {"F1@0.5", "loss"},
         "text_infilling": {"exact_match", "loss"},
+        "image_infilling": {"accuracy", "loss"},
     }
     for task, scores in expected.items():
         evaluation, rows = evaluate(ofa, task, "train", "--checkpoint", "models/pretrain", *SHORT)
