@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,12 @@ T = TypeVar("T")
 
 WAITS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try to read what could not be read."""
+FAILURES = (
+    "aiohttp.ClientError",
+    "botocore.exceptions.BotoCoreError",
+    "botocore.exceptions.ClientError",
+)
+"""What the libraries of file systems raise beside OSError."""
 BLOCK = 8 << 20
 """Bytes that are read in one piece where a whole file is wanted."""
 AT_ONCE = 4
@@ -57,6 +64,7 @@ def files_like(folder: str | os.PathLike, pattern: str) -> list[Path | str]:
 
     def names() -> list[str]:
         filesystem, root = _open(str(folder))
+        filesystem.invalidate_cache()
         try:
             found = filesystem.ls(root, detail=True)
         except FileNotFoundError:
@@ -171,20 +179,16 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def explained(place: str) -> Iterator[None]:
     """Turn what file systems raise into one error that names the place and says what to do."""
-    from aiohttp import ClientError
-    from botocore.exceptions import BotoCoreError, NoCredentialsError
-    from botocore.exceptions import ClientError as ServiceError
-
     login = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what the store asks for"
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
         raise Unreachable(f"{place}: no such folder, file, bucket or address; check the name") from None
-    except NoCredentialsError:
-        raise Unreachable(f"{place}: no credentials for this store; {login}") from None
     except PermissionError as error:
         raise Unreachable(f"{place}: access denied ({error}); {login}") from None
-    except (OSError, ValueError, ImportError, ClientError, BotoCoreError, ServiceError) as error:
+    except _raised("botocore.exceptions.NoCredentialsError"):
+        raise Unreachable(f"{place}: no credentials for this store; {login}") from None
+    except (OSError, ValueError, ImportError, *_raised(*FAILURES)) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise Unreachable(f"{place}: cannot be read: {error}; check the address and the network") from error
@@ -207,19 +211,23 @@ def _open(address: str):
     return url_to_fs(address)
 
 
+def _raised(*names: str) -> tuple[type[Exception], ...]:
+    """Classes of exceptions by their names; a library that is not loaded, or not installed, raises none."""
+    parts = [name.rpartition(".") for name in names]
+    return tuple(getattr(sys.modules[module], name) for module, _, name in parts if module in sys.modules)
+
+
 def _persistently(address: str, action: Callable[[], T]) -> T:
     """Do something again after a broken connection, a busy store or a short answer; never after a plain no."""
-    from aiohttp import ClientError
-    from botocore.exceptions import BotoCoreError, NoCredentialsError
-
-    plain = (FileNotFoundError, NotADirectoryError, PermissionError, NoCredentialsError)
     with explained(address):
         for wait in WAITS:
             try:
                 return action()
-            except plain:
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
                 raise
-            except (OSError, ClientError, BotoCoreError) as error:
+            except _raised("botocore.exceptions.NoCredentialsError"):
+                raise
+            except (OSError, *_raised(*FAILURES)) as error:
                 logger.warning("%s: %s; trying again in %g s", address, error or type(error).__name__, wait)
                 time.sleep(wait)
         return action()
