@@ -12,8 +12,8 @@ from ofa.tasks.boxes import Box, Region
 
 SHOWN = 8
 """Pictures on a sheet."""
-COLUMNS, SIDE = 4, 320
-"""Pictures in a row, and pixels of a picture's longer side."""
+COLUMNS, SIDE, GAP = 4, 320, 12
+"""Pictures in a row, pixels of a picture's longer side, and between pictures."""
 PREDICTED, TRUE = "#e6194b", "#3cb44b"
 
 
@@ -58,11 +58,12 @@ def sheet(pictures: Sequence[Image.Image]) -> Image.Image | None:
     if not pictures:
         return None
     rows = [pictures[start : start + COLUMNS] for start in range(0, len(pictures), COLUMNS)]
-    heights = [max(picture.height for picture in row) for row in rows]
-    canvas = Image.new("RGB", (SIDE * min(COLUMNS, len(pictures)), sum(heights)), "white")
+    width = max(picture.width for picture in pictures) + GAP
+    heights = [max(picture.height for picture in row) + GAP for row in rows]
+    canvas = Image.new("RGB", (width * min(COLUMNS, len(pictures)), sum(heights)), "white")
     for line, row in enumerate(rows):
         for column, picture in enumerate(row):
-            canvas.paste(picture, (column * SIDE, sum(heights[:line])))
+            canvas.paste(picture, (column * width, sum(heights[:line])))
     return canvas
 
 

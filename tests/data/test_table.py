@@ -4,7 +4,9 @@ import base64
 import mmap
 import os
 import pickle
+import zlib
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -119,6 +121,30 @@ def test_worker_processes_read_the_same_rows(tmp_path):
     with ProcessPoolExecutor(2) as pool:
         parts = pool.map(read_texts, [table] * 2, [list(range(0, 1000, 2)), list(range(1, 1000, 2))])
     assert [part[7] for part in parts] == ["value 14", "value 15"]
+
+
+def read_all(table: Table) -> tuple[int, int]:
+    """How much resident memory, and how much of it this process's own, grows by reading every picture (kB)."""
+
+    def memory() -> tuple[int, int]:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+        values = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
+        return values["Rss"], values["Anonymous"]
+
+    before = memory()
+    sum(zlib.crc32(row["image"]) for row in table)
+    return tuple(now - then for now, then in zip(memory(), before, strict=True))
+
+
+def test_worker_processes_share_the_pages_of_the_table(tmp_path):
+    image = base64.b64encode(os.urandom(300_000))
+    with TableWriter(tmp_path / "t.tsv", TABLES["image"]) as writer:
+        for number in range(60):
+            writer.write({"uniq_id": number, "image": image, "codes": ""})
+    table = Table(tmp_path / "t.tsv", TABLES["image"])
+    with ProcessPoolExecutor(2) as pool:
+        for resident, own in pool.map(read_all, [table] * 2):
+            assert resident > 0.9 * table.size / 1024 and own < 0.1 * table.size / 1024
 
 
 @settings(deadline=None)

@@ -3,7 +3,7 @@
 from PIL import Image, ImageColor
 
 from components.train.curves import plot_curves
-from components.train.samples import PREDICTED, SHOWN, SIDE, TRUE, Samples, sample, sheet
+from components.train.samples import GAP, PREDICTED, SHOWN, SIDE, TRUE, Samples, sample, sheet
 from ofa.tasks.base import Prediction
 from ofa.tasks.boxes import Box, Region
 from ofa.train.history import History
@@ -32,7 +32,8 @@ def test_a_validation_gives_one_sheet_at_its_step():
         if step < 3:
             samples.keep(rows, predictions, [{"yes": 1.0}] * len(rows))
         samples(step, metrics)
-    assert logged == [(2, (4 * SIDE, 2 * sample(BLACK, "yes", {"yes": 1.0}).height))]
+    height = sample(BLACK, "yes", {"yes": 1.0}).height
+    assert logged == [(2, (4 * (SIDE + GAP), 2 * (height + GAP)))]
 
 
 def test_texts_without_pictures_give_no_sheet():
