@@ -31,12 +31,13 @@ def write_sheets(evaluations: Mapping[str, tuple[Path, Evaluation]], folder: Pat
     for task, (place, evaluation) in evaluations.items():
         rows, album = load_predictions(place), Album(evaluation)
         metric = "IoU" if "IoU" in rows[0]["measures"] else evaluation.metric
+        asked = len({row["prompt"] for row in rows}) > 1
         chosen = choose(rows, metric, COLUMNS, seed)
-        tiles = [_tile(row, album, metric, kind) for kind, some in chosen.items() for row in some]
+        tiles = [_tile(row, album, metric, kind, asked) for kind, some in chosen.items() for row in some]
         if picture := sheet([tile for tile in tiles if tile is not None]):
             found[task] = folder / f"{task}.jpg"
             with atomic_write(found[task], "wb") as file:
-                picture.save(file, "JPEG", quality=85)
+                picture.save(file, "JPEG", quality=85, subsampling=0)  # thin lines keep their color
     return found
 
 
@@ -68,7 +69,7 @@ def write_curves(trainings: Sequence[Path], path: Path, earlier: Path | None = N
     return True
 
 
-def _tile(row: Row, album: Album, metric: str, kind: str) -> Image.Image | None:
+def _tile(row: Row, album: Album, metric: str, kind: str, asked: bool) -> Image.Image | None:
     picture = album.image(row["row"])
     if picture is None:
         return None
@@ -78,7 +79,9 @@ def _tile(row: Row, album: Album, metric: str, kind: str) -> Image.Image | None:
         marks = [Mark(box, "", COLORS[kind]) for kind, box in boxes]
         said = f"{row['text']}\n(red: predicted, green: true)"
     else:
-        marks, said = [], f"{row['prompt']}\n{row['prediction']}\n(true: {reference_texts(row['references'])[0]})"
+        question = [row["prompt"]] if asked else []
+        marks = []
+        said = "\n".join([*question, str(row["prediction"]), f"(true: {reference_texts(row['references'])[0]})"])
     tile = draw(picture, marks, f"{title}\n{said}", min_side=3 * SIDE // 4)
     tile.thumbnail((SIDE, 2 * SIDE))
     return tile

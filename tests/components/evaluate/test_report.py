@@ -174,7 +174,7 @@ def test_markdown_shows_pictures_and_curves(tmp_path, evaluations):
     links = re.findall(r"!\[.*\]\((.*)\)", (tmp_path / "shown" / "report.md").read_text())
     assert links == ["pictures/caption.jpg", "pictures/refcoco.jpg", "pictures/loss.png"]
     alone = (tmp_path / "shown" / "pictures" / "loss.png").read_bytes()
-    colors = Image.open(tmp_path / "shown" / "pictures" / "refcoco.jpg").convert("RGB").getdata()
+    colors = Image.open(tmp_path / "shown" / "pictures" / "refcoco.jpg").convert("RGB").get_flattened_data()
     for color in (PREDICTED, TRUE):  # JPEG blurs thin lines
         near = [max(abs(a - b) for a, b in zip(pixel, ImageColor.getrgb(color), strict=True)) for pixel in colors]
         assert sum(distance < 40 for distance in near) > 50
