@@ -66,10 +66,14 @@ def choose(rows: Sequence[Row], metric: str, count: int, seed: int = 0) -> dict[
 
 def card(row: Row, album: Album, metric: str, asked: bool = True) -> dict[str, Any]:
     """What a page shows of a prediction; without its prompt where all rows have the same (`asked` false)."""
-    shown = album.picture(row["row"])
+    return album.picture(row["row"]) | told(row, metric, asked)
+
+
+def told(row: Row, metric: str, asked: bool = True) -> dict[str, Any]:
+    """What is shown of a prediction beside its picture."""
     boxes = drawn("reference", *row["references"]) if "size" in row else []
     predicted = drawn("predicted", row["prediction"]) if "size" in row else []
-    return shown | {
+    return {
         "id": row["uniq_id"],
         "prompt": (row.get("text") or row["prompt"]) if asked else "",
         "metric": metric,

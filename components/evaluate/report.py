@@ -161,7 +161,7 @@ def _task(folder: Path, e: Evaluation, pictures: int, seed: int) -> dict[str, An
         "mark": None if e.best_baseline is None else round(scale * e.best_baseline, 2),
         "rows": e.rows,
         "skipped": e.skipped,
-        "slices": {name: _bars(parts, scale) for name, parts in e.slices.items()},
+        "slices": {name: _bars(parts) for name, parts in e.slices.items()},
         "histograms": e.histograms,
         "galleries": {name: [card(row, album, finest, asked) for row in chosen] for name, chosen in galleries.items()},
         "has_boxes": "size" in rows[0],
@@ -169,11 +169,12 @@ def _task(folder: Path, e: Evaluation, pictures: int, seed: int) -> dict[str, An
     }
 
 
-def _bars(parts: Mapping[str, Slice], scale: float) -> list[dict[str, Any]]:
-    """The twelve largest slices, in their own order."""
+def _bars(parts: Mapping[str, Slice]) -> list[dict[str, Any]]:
+    """The twelve largest slices, in their own order; a bar is full at 1, or at the best of them."""
+    scale = 100 / max(1.0, *(part.score for part in parts.values()))
     largest = sorted(parts, key=lambda label: -parts[label].rows)[:12]
     return [
-        {"label": label, "rows": part.rows, "score": part.score, "bar": round(min(100.0, scale * part.score), 2)}
+        {"label": label, "rows": part.rows, "score": part.score, "bar": round(scale * part.score, 2)}
         for label, part in parts.items()
         if label in largest
     ]

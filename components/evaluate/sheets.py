@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from components.evaluate.charts import read_curves
-from components.evaluate.gallery import Album, choose, drawn, reference_texts
+from components.evaluate.gallery import Album, choose, told
 from components.evaluate.measure import Row
 from components.evaluate.record import Evaluation, load_predictions
 from components.train.samples import COLUMNS, PREDICTED, SIDE, TRUE, sheet
@@ -73,16 +73,12 @@ def _tile(row: Row, album: Album, metric: str, kind: str, asked: bool) -> Image.
     picture = album.image(row["row"])
     if picture is None:
         return None
-    title = f"{kind.partition(',')[0]}: {metric} {row['measures'][metric]:.3f}"
-    if "size" in row:
-        boxes = drawn("predicted", row["prediction"]) + drawn("reference", *row["references"])
-        marks = [Mark(box, "", COLORS[kind]) for kind, box in boxes]
-        said = f"{row['text']}\n(red: predicted, green: true)"
-    else:
-        question = [row["prompt"]] if asked else []
-        marks = []
-        said = "\n".join([*question, str(row["prediction"]), f"(true: {reference_texts(row['references'])[0]})"])
-    tile = draw(picture, marks, f"{title}\n{said}", min_side=3 * SIDE // 4)
+    shown = told(row, metric, asked)
+    said = [f"{kind.partition(',')[0]}: {metric} {shown['value']:.3f}", shown["prompt"], shown["prediction"]]
+    said += ["(red: predicted, green: true)"] if shown["boxes"] else []
+    said += [f"(true: {reference})" for reference in shown["references"][:1]]
+    marks = [Mark(box, "", COLORS[of]) for of, box in shown["boxes"]]
+    tile = draw(picture, marks, "\n".join(filter(None, said)), min_side=3 * SIDE // 4)
     tile.thumbnail((SIDE, 2 * SIDE))
     return tile
 
