@@ -174,7 +174,7 @@ def _bars(parts: Mapping[str, Slice]) -> list[dict[str, Any]]:
     scale = 100 / max(1.0, *(part.score for part in parts.values()))
     largest = sorted(parts, key=lambda label: -parts[label].rows)[:12]
     return [
-        {"label": label, "rows": part.rows, "score": part.score, "bar": round(scale * part.score, 2)}
+        {"label": label, "rows": part.rows, "score": part.score, "bar": round(max(0.0, scale * part.score), 2)}
         for label, part in parts.items()
         if label in largest
     ]
