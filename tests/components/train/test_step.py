@@ -49,10 +49,14 @@ def cluster():
     made.close()
 
 
+def registry(artifacts):
+    return f"sqlite:///{artifacts('mlflow.db').path}"  # the same from every folder
+
+
 def on_nodes(artifacts, small_tables, client, sections, **more):
     tables = SimpleNamespace(path=str(small_tables), uri="s3://bucket/tables")
     return step.train(
-        "stem", {"tables": tables}, artifacts("network"), artifacts("run"), sections, "sqlite:///mlflow.db",
+        "stem", {"tables": tables}, artifacts("network"), artifacts("run"), sections, registry(artifacts),
         nodes=2, hours=3, shared=str(artifacts("shared").path), client=client, **more,
     )  # fmt: skip
 
@@ -75,7 +79,7 @@ def test_the_job_gets_what_kubeflow_pipelines_was_told(artifacts, small_tables, 
     assert trainer["numNodes"] == 2
     assert trainer["resourcesPerNode"]["limits"] == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2"}
     env = {entry["name"]: entry["value"] for entry in trainer["env"]}
-    assert env == {"NCCL_DEBUG": "INFO", "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
+    assert env == {"NCCL_DEBUG": "INFO", "MLFLOW_TRACKING_URI": registry(artifacts)}
     (patch,) = spec["runtimePatches"]
     (node,) = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
     pods = node["template"]["spec"]["template"]["spec"]
