@@ -137,6 +137,10 @@ class Model:
     def warm(self) -> None:
         """Run every skill once, so that the first request does not pay for what happens only once."""
         for skill in self.skills.values():
+            if isinstance(skill.task, ImageGen):  # thousands of tokens: once is enough
+                skill = dataclasses.replace(
+                    skill, search=dataclasses.replace(skill.search or skill.task.search, beam=1)
+                )
             skill.predict([_example(skill)])
 
 

@@ -54,7 +54,7 @@ function body({ operation, question, answer, result, parts }) {
   box.append(make("p", "card-answer", headline(operation, result, parts, question)));
   if (operation.name === "ground" && parts.length) {
     const rounded = Object.fromEntries(Object.entries(result.box).map(([side, value]) => [side, Math.round(value)]));
-    box.append(make("p", "card-note", text("region")(rounded)));
+    box.append(make("p", "card-note", text("corners")(rounded)));
   }
   const percent = toPercent(result.score);
   const meter = make("div", "meter", make("span"));
