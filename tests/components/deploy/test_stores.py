@@ -45,6 +45,6 @@ def test_postgres_and_s3(tmp_path, release, finished, root):
         results = finish([start(root, CONTENDER, uri, str(seed)) for seed in range(2)])
         won = [int(output) for _, output, _ in results]
         order = history(store)
-        assert len(order) == 4 + sum(won) and all(won) and sum(won) >= 12
+        assert len(order) == 4 + sum(won) and sum(won) >= 12
         assert all(later.after == earlier.version for earlier, later in zip(order, order[1:], strict=False))
         assert store.alias("champion").number == order[-1].version
