@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterator
 
-from ofa.data.sources.records import ImageFolder, SourceRow, box_text, one_line, read_json, values
+from ofa.data.sources.json_lists import read_list
+from ofa.data.sources.records import ImageFolder, SourceRow, box_text, one_line, values
 from ofa.errors import OFAError
 
 
@@ -23,10 +24,10 @@ def caption_rows(
         OFAError: a file, folder or key is missing, or there is no such split.
     """
     images = ImageFolder(images_folder)
-    content = read_json(annotations, "images")
-    read = _coco_captions if "annotations" in content else _karpathy_captions
+    first = next(read_list(annotations, "images"), None)
+    read = _karpathy_captions if isinstance(first, dict) and "sentences" in first else _coco_captions
     separate = split == "train" if separate is None else separate
-    for image_id, path, captions in read(content, annotations, images, split):
+    for image_id, path, captions in read(annotations, images, split):
         shared = {"image_id": str(image_id), "objects": "", "image_path": path}
         if separate:
             for caption_id, text in captions:
@@ -42,17 +43,16 @@ def detection_rows(instances: str | os.PathLike, images_folder: str | os.PathLik
         OFAError: a file, folder or key is missing.
     """
     images = ImageFolder(images_folder)
-    content = read_json(instances, "images", "annotations", "categories")
-    names = _category_names(content, instances)
+    names = _category_names(instances)
     boxes: dict[int, list[str]] = {}
-    for number, record in enumerate(content["annotations"]):
+    for number, record in enumerate(read_list(instances, "annotations")):
         place = f"annotations[{number}]"
         image_id, category, (x, y, width, height) = values(record, instances, place, "image_id", "category_id", "bbox")
         if category not in names:
             raise OFAError(f"{instances}: {place} is of category {category}, which 'categories' does not list")
         if not record.get("iscrowd") and width > 0 and height > 0:
             boxes.setdefault(image_id, []).append(f"{box_text(x, y, width, height)},{category},{names[category]}")
-    for number, record in enumerate(content["images"]):
+    for number, record in enumerate(read_list(instances, "images")):
         image_id, file_name = values(record, instances, f"images[{number}]", "id", "file_name")
         if image_id in boxes:
             yield {
@@ -68,10 +68,9 @@ def object_names(instances: str | os.PathLike) -> dict[str, list[str]]:
     Raises:
         OFAError: a file or key is missing.
     """
-    content = read_json(instances, "annotations", "categories")
-    names = _category_names(content, instances)
+    names = _category_names(instances)
     found: dict[str, dict[str, None]] = {}
-    for number, record in enumerate(content["annotations"]):
+    for number, record in enumerate(read_list(instances, "annotations")):
         image_id, category = values(record, instances, f"annotations[{number}]", "image_id", "category_id")
         if category in names:
             found.setdefault(str(image_id), {})[names[category]] = None
@@ -81,23 +80,23 @@ def object_names(instances: str | os.PathLike) -> dict[str, list[str]]:
 _Captions = Iterator[tuple[int, str, list[tuple[int, str]]]]
 
 
-def _coco_captions(content: dict, source: str | os.PathLike, images: ImageFolder, split: str) -> _Captions:
+def _coco_captions(source: str | os.PathLike, images: ImageFolder, split: str) -> _Captions:
     captions: dict[int, list[tuple[int, str]]] = {}
-    for number, record in enumerate(content["annotations"]):
+    for number, record in enumerate(read_list(source, "annotations")):
         place = f"annotations[{number}]"
         caption_id, image_id, caption = values(record, source, place, "id", "image_id", "caption")
         captions.setdefault(image_id, []).append((caption_id, one_line(caption).lower()))
-    for number, record in enumerate(content["images"]):
+    for number, record in enumerate(read_list(source, "images")):
         image_id, file_name = values(record, source, f"images[{number}]", "id", "file_name")
         yield image_id, images.by_name(file_name), captions.get(image_id, [])
 
 
-def _karpathy_captions(content: dict, source: str | os.PathLike, images: ImageFolder, split: str) -> _Captions:
+def _karpathy_captions(source: str | os.PathLike, images: ImageFolder, split: str) -> _Captions:
     wanted = {"train", "restval"} if split == "train" else {split}
-    present = {record.get("split") for record in content["images"]}
+    present = {record.get("split") for record in read_list(source, "images")}
     if not wanted & present:
         raise OFAError(f"{source} has no split '{split}'; it has {', '.join(sorted(map(str, present)))}")
-    for number, record in enumerate(content["images"]):
+    for number, record in enumerate(read_list(source, "images")):
         place = f"images[{number}]"
         file_name, sentences, part = values(record, source, place, "filename", "sentences", "split")
         if part in wanted:
@@ -107,9 +106,9 @@ def _karpathy_captions(content: dict, source: str | os.PathLike, images: ImageFo
             yield image_id, path, [(caption_id, one_line(raw).lower()) for caption_id, raw in captions]
 
 
-def _category_names(content: dict, source: str | os.PathLike) -> dict[int, str]:
+def _category_names(source: str | os.PathLike) -> dict[int, str]:
     pairs = (
         values(record, source, f"categories[{number}]", "id", "name")
-        for number, record in enumerate(content["categories"])
+        for number, record in enumerate(read_list(source, "categories"))
     )
     return {category: one_line(name) for category, name in pairs}

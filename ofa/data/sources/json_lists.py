@@ -92,12 +92,14 @@ def _entries(text: _Text, path: str | os.PathLike, key: str) -> Iterator[Any]:
                 return
             for _ in entries:
                 pass
+        elif names[-1] == key:
+            raise OFAError(f"{path}: '{key}' is not a list: is it the right file?")
         else:
             text.value()
         if text.peek() != "}":
             text.take(",")
     known = ", ".join(map(str, names))
-    raise OFAError(f"{path} has no list '{key}'{nearest(key, names)}; it has {known}: is it the right file?")
+    raise OFAError(f"{path} has no '{key}'{nearest(key, names)}; it has {known}: is it the right file?")
 
 
 def _items(text: _Text) -> Iterator[Any]:

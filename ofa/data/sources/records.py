@@ -1,4 +1,4 @@
-"""What the readers of all formats share: rows, JSON files with the keys they must have, and the pictures' files."""
+"""What the readers of all formats share: rows, records with the keys they must have, and the pictures' files."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ofa.errors import OFAError, nearest
+from ofa.errors import OFAError
 
 SourceRow = dict[str, str]
 """The columns of a table's row except `image`, as text; `image_path`, the file of the picture, where there is one; and
@@ -16,11 +16,11 @@ SourceRow = dict[str, str]
 _NUMBERED = re.compile(r"(\d{12})\.(?:jpe?g|png|webp)", re.IGNORECASE)
 
 
-def read_json(path: str | os.PathLike, *keys: str) -> dict[str, Any]:
-    """Read a JSON object that must have `keys`.
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a JSON object; a file with a long list is for `json_lists`.
 
     Raises:
-        OFAError: the file is missing, is no JSON object, or lacks a key.
+        OFAError: the file is missing, or is no JSON object.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -30,11 +30,7 @@ def read_json(path: str | os.PathLike, *keys: str) -> dict[str, Any]:
     except ValueError as error:
         raise OFAError(f"{path} is not a JSON file ({error}); fetch it again") from error
     if not isinstance(content, dict):
-        raise OFAError(f"{path} holds a JSON {type(content).__name__}, not an object with {', '.join(keys)}")
-    for key in keys:
-        if key not in content:
-            hint = nearest(key, list(content))
-            raise OFAError(f"{path} has no '{key}'{hint}; it has {', '.join(content)}: is it the right file?")
+        raise OFAError(f"{path} holds a JSON {type(content).__name__}, not an object")
     return content
 
 

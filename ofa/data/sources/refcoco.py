@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator
 
+from ofa.data.sources.json_lists import read_list
 from ofa.data.sources.plain_pickle import load_plain_pickle
-from ofa.data.sources.records import ImageFolder, SourceRow, box_text, one_line, read_json, values
+from ofa.data.sources.records import ImageFolder, SourceRow, box_text, one_line, values
 from ofa.errors import OFAError
 
 
@@ -23,14 +24,13 @@ def rows(
         OFAError: a file, folder or key is missing, or there is no such split.
     """
     images = ImageFolder(images_folder)
-    content = read_json(instances, "images", "annotations")
     names = dict(
         values(record, instances, f"images[{number}]", "id", "file_name")
-        for number, record in enumerate(content["images"])
+        for number, record in enumerate(read_list(instances, "images"))
     )
     boxes = dict(
         values(record, instances, f"annotations[{number}]", "id", "bbox")
-        for number, record in enumerate(content["annotations"])
+        for number, record in enumerate(read_list(instances, "annotations"))
     )
     records = load_plain_pickle(refs)
     if not isinstance(records, list):

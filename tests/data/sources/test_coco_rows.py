@@ -121,7 +121,7 @@ def test_bad_input_is_named(folder, tmp_path):
     (folder / "broken.json").write_text('{"images": [')
     assert "broken.json is not a JSON file" in caption_error(folder / "broken.json")
     (folder / "list.json").write_text("[]")
-    assert "list.json holds a JSON list" in caption_error(folder / "list.json")
+    assert "list.json holds no JSON object" in caption_error(folder / "list.json")
     (folder / "other.json").write_text('{"image": []}')
     assert "has no 'images', did you mean 'image'?" in caption_error(folder / "other.json")
     (folder / "short.json").write_text(json.dumps({"images": IMAGES, "annotations": [{"id": 1, "image_id": 9}]}))

@@ -43,8 +43,8 @@ def test_no_more_is_read_than_the_entries_take(tmp_path):
         ("", "holds no JSON object with 'annotations'"),
         ("[1]", "holds no JSON object with 'annotations'"),
         ("nonsense", "holds no JSON object with 'annotations'"),
-        ('{"anotations": []}', "has no list 'annotations', did you mean 'anotations'.; it has anotations"),
-        ('{"annotations": 3}', "has no list 'annotations'.*it has annotations: is it the right file"),
+        ('{"anotations": []}', "has no 'annotations', did you mean 'anotations'.; it has anotations"),
+        ('{"annotations": 3}', ": 'annotations' is not a list"),
         ('{"annotations": [1, 2', "is not a JSON file .*the end of the file.*fetch it again"),
         ('{"annotations": [{"a": 1}, {"b', "is not a JSON file .*Unterminated string.*fetch it again"),
         ('{"annotations": [1 2]}', "is not a JSON file .*, expected, found 2"),
@@ -54,7 +54,7 @@ def test_no_more_is_read_than_the_entries_take(tmp_path):
 def test_another_file_is_named_with_the_reason(tmp_path, text, reason):
     path = tmp_path / "file.json"
     path.write_text(text)
-    with pytest.raises(OFAError, match=f"file.json {reason}"):
+    with pytest.raises(OFAError, match=f"file.json ?{reason}"):
         list(read_list(path, "annotations"))
 
 
