@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import sys
@@ -96,3 +97,32 @@ def test_damaged_best_weights_are_named(tmp_path):
     file.write_bytes(file.read_bytes()[:-1] + b"\x00")
     with pytest.raises(OFAError, match="best_00000001 is damaged: rank_00000.safetensors differs from its checksum"):
         checkpoints.load_best(1, tensors(0, "model"))
+
+
+class Bomb:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_reading_runs_nothing_that_lies_in_the_folder(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run", 1, ALONE)
+    save(checkpoints, 1, best=False)
+    for name in (".metadata", "__0_0.distcp", "optimizer.pt"):  # what DCP's own format and torch.save leave
+        (tmp_path / "run" / "step_00000001" / name).write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
+    step, _ = checkpoints.latest()
+    found = tensors(0, "model", "optimizer")
+    checkpoints.load(step, found)
+    assert found["model.weight"].tolist() == [1.0] * 3
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_what_the_checkpoint_lacks_is_named(tmp_path):
+    checkpoints = Checkpoints(tmp_path, 1, ALONE)
+    save(checkpoints, 1, best=False)
+    with pytest.raises(OFAError, match="cannot read the checkpoint .*step_00000001: rank 0: .*ema.weight"):
+        checkpoints.load(1, tensors(0, "model", "ema"))
