@@ -17,13 +17,14 @@ class Training(NamedTuple):
 
     machines: Machines
     nodes: PipelineChannel
+    gpus: PipelineChannel
     queue: PipelineChannel
     hours: PipelineChannel
 
     @property
     def job(self) -> dict[str, PipelineChannel]:
         """Arguments of a training's component."""
-        return {"nodes": self.nodes, "queue": self.queue, "hours": self.hours}
+        return {"nodes": self.nodes, "gpus": self.gpus, "queue": self.queue, "hours": self.hours}
 
 
 def closing(pipeline: str, registry: PipelineChannel, training: Training | None = None) -> dsl.ExitHandler:

@@ -64,7 +64,7 @@ def finetune(
         registry: MLflow tracking address: curves, the model registry.
     """
     machines = Machines(node_selector, tolerations)
-    training = Training(Machines(node_selector, tolerations, gpus), nodes, queue, hours)
+    training = Training(machines, nodes, gpus, queue, hours)
     with closing("ofa-finetune", registry, training):
         built = data_tables(fetch, validate, tables, shards)
         start = pretraining(built, model, train, stem, pretrain, registry, training)

@@ -23,6 +23,8 @@ class Needs:
     """After that long the step is stopped; 0: it ends by itself."""
     retries: int = 2
     """Further attempts, after 30 s, 1 min, 2 min ... at most 10 min: a pod may be evicted, a network may fail."""
+    gpus: int = 0
+    """On GPU nodes."""
     shared_memory: str = ""
     """Size of /dev/shm, through which loading processes hand batches over; empty: the container's own 64 MiB."""
 
@@ -31,10 +33,10 @@ LIGHT = Needs(cpu="500m", memory="2Gi", hours=1)
 """Steps that decide, collect and tell."""
 DATA = Needs(cpu="4", memory="8Gi", hours=12, shared_memory="1Gi")
 """Steps that read or write all data."""
-EVALUATE = Needs(cpu="4", memory="16Gi", hours=12, shared_memory="4Gi")
+EVALUATE = Needs(cpu="4", memory="16Gi", hours=12, gpus=1, shared_memory="4Gi")
 TRAIN = Needs(cpu="8", memory="32Gi", hours=0, retries=5)
-"""A node of a training. It goes on where the last attempt stopped; `cluster.hours` of params.yaml says how long it may
-take."""
+"""A node of a training, besides its GPUs. It goes on where the last attempt stopped; `cluster.hours` says how long it
+may take."""
 
 VOLUME = "training"
 """Claim of the volume that the nodes of a training share with the step that waits for them: `k8s/base/storage.yaml`."""
@@ -46,12 +48,10 @@ class Machines:
 
     node_selector: PipelineParameterChannel
     tolerations: PipelineParameterChannel
-    gpus: PipelineParameterChannel | int = 1
-    """Of each node; a step that is no training is one process, with one GPU."""
 
 
 def place(task: PipelineTask, needs: Needs = LIGHT, machines: Machines | None = None) -> PipelineTask:
-    """Ask for what a step needs; with `machines`, for GPUs as well."""
+    """Ask for what a step needs; with `machines`, for a node with GPUs."""
     task.set_cpu_request(needs.cpu).set_memory_request(needs.memory).set_memory_limit(needs.memory)
     task.set_retry(needs.retries, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="600s")
     if needs.hours:
@@ -62,7 +62,8 @@ def place(task: PipelineTask, needs: Needs = LIGHT, machines: Machines | None = 
             task, volume_name="shm", mount_path="/dev/shm", medium="Memory", size_limit=needs.shared_memory
         )
     if machines is not None:
-        task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(machines.gpus)
+        if needs.gpus:
+            task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(needs.gpus)
         kubernetes.add_node_selector_json(task, machines.node_selector)
         kubernetes.add_toleration_json(task, machines.tolerations)
     return task

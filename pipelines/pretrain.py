@@ -52,7 +52,7 @@ def pretrain(
         registry: MLflow tracking address: curves.
     """
     machines = Machines(node_selector, tolerations)
-    training = Training(Machines(node_selector, tolerations, gpus), nodes, queue, hours)
+    training = Training(machines, nodes, gpus, queue, hours)
     with closing("ofa-pretrain", registry, training):
         built = data_tables(fetch, validate, tables, shards)
         made = pretraining(built, model, train, stem, pretrain, registry, training)

@@ -55,7 +55,7 @@ def retrain(
         registry: MLflow tracking address: curves, the model registry.
     """
     machines = Machines(node_selector, tolerations)
-    training = Training(Machines(node_selector, tolerations, gpus), nodes, queue, hours)
+    training = Training(machines, nodes, gpus, queue, hours)
     with closing("ofa-retrain", registry, training):
         version = place(fresh(find_version(settings=fetch)))
         news = place(fresh(look_for_news(version=version.output, registry=registry)))

@@ -30,6 +30,7 @@ def train_vqgan(
     registry: str,
     placed: dsl.TaskConfig,
     nodes: int = 0,
+    gpus: int = 0,
     queue: str = "",
     hours: float = 24.0,
 ):
@@ -45,6 +46,7 @@ def train_vqgan(
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        gpus: GPUs of each of them.
         queue: Kueue's queue that they wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
     """
@@ -52,7 +54,7 @@ def train_vqgan(
 
     sections = {"train": train, "vqgan": vqgan}
     inputs = {"tables": tables}
-    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    job = {"nodes": nodes, "gpus": gpus, "queue": queue, "hours": hours, "placed": placed}
     found = step.train("vqgan", inputs, network, run, sections, registry, **job)
     metrics.metadata.update(found)
 
@@ -70,6 +72,7 @@ def train_stem(
     registry: str,
     placed: dsl.TaskConfig,
     nodes: int = 0,
+    gpus: int = 0,
     queue: str = "",
     hours: float = 24.0,
 ):
@@ -87,6 +90,7 @@ def train_stem(
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        gpus: GPUs of each of them.
         queue: Kueue's queue that they wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
     """
@@ -94,7 +98,7 @@ def train_stem(
 
     sections = {"model": model, "train": train, "stem": stem, "pretrain": pretrain}
     inputs = {"tables": tables}
-    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    job = {"nodes": nodes, "gpus": gpus, "queue": queue, "hours": hours, "placed": placed}
     found = step.train("stem", inputs, network, run, sections, registry, **job)
     metrics.metadata.update(found)
 
@@ -112,6 +116,7 @@ def pretrain_network(
     registry: str,
     placed: dsl.TaskConfig,
     nodes: int = 0,
+    gpus: int = 0,
     queue: str = "",
     hours: float = 24.0,
 ):
@@ -129,6 +134,7 @@ def pretrain_network(
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        gpus: GPUs of each of them.
         queue: Kueue's queue that they wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
     """
@@ -136,7 +142,7 @@ def pretrain_network(
 
     sections = {"model": model, "train": train, "pretrain": pretrain}
     inputs = {"tables": tables, "init": stem}
-    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    job = {"nodes": nodes, "gpus": gpus, "queue": queue, "hours": hours, "placed": placed}
     found = step.train("pretrain", inputs, network, run, sections, registry, **job)
     metrics.metadata.update(found)
 
@@ -154,6 +160,7 @@ def finetune_network(
     registry: str,
     placed: dsl.TaskConfig,
     nodes: int = 0,
+    gpus: int = 0,
     queue: str = "",
     hours: float = 24.0,
 ):
@@ -171,6 +178,7 @@ def finetune_network(
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
+        gpus: GPUs of each of them.
         queue: Kueue's queue that they wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
     """
@@ -178,6 +186,6 @@ def finetune_network(
 
     sections = {"train": train, "finetune": finetune}
     inputs = {"tables": tables, "init": pretrained}
-    job = {"nodes": nodes, "queue": queue, "hours": hours, "placed": placed}
+    job = {"nodes": nodes, "gpus": gpus, "queue": queue, "hours": hours, "placed": placed}
     found = step.train("finetune", inputs, network, run, sections, registry, key=name, **job)
     metrics.metadata.update(found)

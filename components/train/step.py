@@ -64,6 +64,7 @@ def train(
     *,
     key: str = "",
     nodes: int = 0,
+    gpus: int = 0,
     queue: str = "",
     hours: float = 24.0,
     placed: Placement | None = None,
@@ -81,9 +82,10 @@ def train(
         registry: MLflow tracking address that the curves are logged to.
         key: which part of its section; for finetune.
         nodes: of the cluster; 0: this process trains.
+        gpus: of each of them.
         queue: Kueue's queue; empty: none.
         hours: the cluster stops a training on nodes after that long.
-        placed: what each node is given.
+        placed: what each node is given besides.
         shared: folder of the volume that all nodes share.
         client: `kubeflow.trainer.TrainerClient`; by default one of the cluster that this runs in.
 
@@ -102,7 +104,12 @@ def train(
     for name, artifact in inputs.items():
         arguments += [f"--{name}", str(folder.put(name, artifact))]
     arguments += ["--params", save_sections(folder.path, **sections)]
-    job = _job(folder.name, arguments, placed) | {"nodes": nodes, "queue": queue, "hours": hours, "run": folder.run}
+    job = _job(folder.name, arguments, gpus, placed) | {
+        "nodes": nodes,
+        "queue": queue,
+        "hours": hours,
+        "run": folder.run,
+    }
     trainjob.train(trainjob.Job(**job, runtime=RUNTIME), client)
     shutil.copytree(folder.network, network.path, dirs_exist_ok=True)
     shutil.copytree(folder.work, work, ignore=shutil.ignore_patterns("checkpoints", ".lock"))
@@ -123,19 +130,20 @@ def clear(run: str, succeeded: bool, shared: str = SHARED, client: Any = None) -
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _job(name: str, arguments: Sequence[str], placed: Placement | None) -> dict[str, Any]:
-    """What KFP was told about the step, as fields of a job."""
+def _job(name: str, arguments: Sequence[str], gpus: int, placed: Placement | None) -> dict[str, Any]:
+    """What KFP was told about the step, and its GPUs, as fields of a job."""
     known = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
     env = {name: os.environ[name] for name in known if name in os.environ}
     found: dict[str, Any] = {"name": name, "arguments": arguments}
+    wanted = {"gpu": gpus} if gpus else {}
     if placed is None:
-        return found | {"env": env}
+        return found | {"env": env, "resources": wanted}
     env = {entry["name"]: entry["value"] for entry in placed.env or () if "value" in entry} | env
     resources = placed.resources or {}
     for field in ("node_selector", "tolerations", "affinity", "volumes", "volume_mounts"):
         if value := getattr(placed, field):
             found[field] = value
-    return found | {"env": env, "resources": {**resources.get("requests", {}), **resources.get("limits", {})}}
+    return found | {"env": env, "resources": resources.get("requests", {}) | resources.get("limits", {}) | wanted}
 
 
 class _Folder:

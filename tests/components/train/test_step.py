@@ -23,7 +23,7 @@ from tests.components.train.cluster import JOBS, NAMESPACE, Cluster
 from tests.components.train.conftest import PARAMS
 
 PLACED = dsl.TaskConfig(
-    resources={"requests": {"cpu": "8", "memory": "32Gi"}, "limits": {"memory": "32Gi", "nvidia.com/gpu": "2"}},
+    resources={"requests": {"cpu": "8", "memory": "32Gi"}, "limits": {"memory": "32Gi"}},
     env=[{"name": "NCCL_DEBUG", "value": "INFO"}, {"name": step.RUN, "valueFrom": {"fieldRef": {"fieldPath": "x"}}}],
     node_selector={"gpu": "h100"},
     tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}],
@@ -68,7 +68,7 @@ def test_the_job_gets_what_kubeflow_pipelines_was_told(artifacts, small_tables, 
             os.environ[step.RUN] = "run-2"
         cluster.play = lambda name: cluster.end(name, "Failed")
         with pytest.raises(JobFailed):
-            on_nodes(artifacts, small_tables, cluster.client(), {"stem": {}}, queue="training", placed=PLACED)
+            on_nodes(artifacts, small_tables, cluster.client(), {"stem": {}}, gpus=2, queue="training", placed=PLACED)
         jobs.append(cluster.made[-1])
     first, again, other = jobs
     assert first["metadata"]["name"] == again["metadata"]["name"] != other["metadata"]["name"]
@@ -77,7 +77,7 @@ def test_the_job_gets_what_kubeflow_pipelines_was_told(artifacts, small_tables, 
     assert spec["runtimeRef"]["name"] == "ofa-torch" and spec["activeDeadlineSeconds"] == 3 * 3600
     trainer = spec["trainer"]
     assert trainer["numNodes"] == 2
-    assert trainer["resourcesPerNode"]["limits"] == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2"}
+    assert trainer["resourcesPerNode"]["limits"] == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": 2}
     env = {entry["name"]: entry["value"] for entry in trainer["env"]}
     assert env == {"NCCL_DEBUG": "INFO", "MLFLOW_TRACKING_URI": registry(artifacts)}
     (patch,) = spec["runtimePatches"]
