@@ -38,6 +38,8 @@ def artifacts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(step.RUN, "run-1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # the step sets it
+    for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):  # a training before may have left them
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "shared").mkdir()
     return lambda name: SimpleNamespace(path=str(tmp_path / name), uri=f"s3://bucket/{name}")
 
