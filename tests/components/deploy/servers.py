@@ -1,6 +1,5 @@
 """Servers that tests start: each on a port of its own, in a folder of its own, stopped at the end."""
 
-import json
 import os
 import shutil
 import signal
@@ -94,44 +93,3 @@ def postgres():
             yield f"postgresql+psycopg2://ofa@127.0.0.1:{port}/postgres"
     finally:
         shutil.rmtree(place)
-
-
-@contextmanager
-def object_store(folder):
-    """SeaweedFS with a bucket `mlflow`: settings that reach it as S3, by the names of environment variables."""
-    import boto3
-
-    folder.mkdir()
-    ports = [free_port() for _ in range(4)]
-    keys = {"accessKey": "key", "secretKey": "secret"}
-    identity = {"name": "ofa", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    names = ("master.port", "volume.port", "filer.port", "s3.port")
-    command = [program("weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", f"-s3.config={folder}/s3.json"]
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-    command += [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
-    command += [f"-{name}.grpc={free_port()}" for name in ("master.port", "volume.port", "filer.port", "s3.port")]
-    environment = {
-        "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{ports[-1]}",
-        "AWS_ACCESS_KEY_ID": keys["accessKey"],
-        "AWS_SECRET_ACCESS_KEY": keys["secretKey"],
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    client = boto3.client(
-        "s3",
-        endpoint_url=environment["MLFLOW_S3_ENDPOINT_URL"],
-        aws_access_key_id=keys["accessKey"],
-        aws_secret_access_key=keys["secretKey"],
-        region_name="us-east-1",
-    )
-
-    def ready():
-        try:
-            client.create_bucket(Bucket="mlflow")
-            client.put_object(Bucket="mlflow", Key="ready", Body=b"")
-        except Exception:
-            return False
-        return True
-
-    with running(command, folder / "log", ready, signal.SIGKILL):  # asked to end, it takes half a minute
-        yield environment, client
