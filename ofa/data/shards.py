@@ -3,6 +3,7 @@
 import hashlib
 import mmap
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def open_shard(place: Path | str) -> "Shard":
     return _Remote(place) if is_address(place) else _Mapped(place)
 
 
-class Shard:
+class Shard(ABC):
     """One file and the offsets of its rows.
 
     Attributes: `place`, the path or address; `size` in bytes; `offsets`, (rows + 1,) where each row starts, and the
@@ -49,17 +50,18 @@ class Shard:
                 content = content[:-1]
         return content
 
+    @abstractmethod
     def ahead(self, rows: Sequence[int]) -> None:
         """These rows are read next: a remote file fetches them side by side."""
 
+    @abstractmethod
     def blocks(self) -> Iterator[bytes]:
         """The whole file in order, read and not mapped: pages of a mapping that were looked at count as memory of the
         process."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _content(self, row: int) -> memoryview:
         """A row with its line end."""
-        raise NotImplementedError
 
     def _span(self, row: int) -> tuple[int, int]:
         return int(self.offsets[row]), int(self.offsets[row + 1])
@@ -78,6 +80,9 @@ class _Mapped(Shard):
             raise OFAError(f"cannot read the table {path}: {error.strerror}; check the path") from error
         self.size, self._view = status.st_size, memoryview(mapped)
         self.offsets = self._read_offsets(path.with_name(path.name + ".idx"), status.st_mtime_ns)
+
+    def ahead(self, rows: Sequence[int]) -> None:
+        """Nothing to do: the file is at hand."""
 
     def blocks(self) -> Iterator[bytes]:
         with open(self.place, "rb") as file:

@@ -7,9 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from ofa.errors import OFAError
-from ofa.metrics.stemming import stem
 
 _WORD = re.compile(r"[a-z0-9]+")
 
@@ -30,7 +31,7 @@ class Overlap:
 
 def words(text: str) -> list[str]:
     """What is compared."""
-    return [stem(word) if len(word) > 3 else word for word in _WORD.findall(text.lower())]
+    return [_stem(word) if len(word) > 3 else word for word in _WORD.findall(text.lower())]
 
 
 def rouge_n(summary: str, reference: str, n: int) -> Overlap:
@@ -75,3 +76,15 @@ def _ngrams(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 def _overlap(common: int, ours: int, theirs: int) -> Overlap:
     return Overlap(common / ours if ours else 0.0, common / theirs if theirs else 0.0)
+
+
+@cache
+def _stem(word: str) -> str:
+    return _stemmer().stem(word)
+
+
+@cache
+def _stemmer() -> Any:
+    from nltk.stem.porter import PorterStemmer
+
+    return PorterStemmer()

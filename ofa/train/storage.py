@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
-from ofa.data.files import ensure_space, sha256_file
+from ofa.data.files import ensure_space, sha256_file, sync
 from ofa.train.distributed import World
 
 STATE, CHECKSUMS = "state.json", "checksums.json"
@@ -90,7 +90,7 @@ class FolderWriter(StorageWriter):
             places = {item.index.fqn: {"saved_offsets": list(item.tensor_data.chunk.offsets)} for item in plan.items}
             path = self.temporary / plan.storage_data
             save_file(tensors, path, metadata={_PLACES: json.dumps(places), "format": "pt"})
-            _flush(path)
+            sync(path)
             results = [WriteResult(MetadataIndex(path.name), path.stat().st_size, sha256_file(path))]
         future: Future[list[WriteResult]] = Future()
         future.set_result(results)
@@ -104,12 +104,12 @@ class FolderWriter(StorageWriter):
         sums[STATE] = sha256_file(state)
         (self.temporary / CHECKSUMS).write_text(json.dumps(sums, indent=1))
         for path in (state, self.temporary / CHECKSUMS, self.temporary):
-            _flush(path)
+            sync(path)
         replaced = temporary(self.folder.with_name(f"{self.folder.name}.old"))
         if self.folder.exists():
             self.folder.rename(replaced)
         self.temporary.rename(self.folder)
-        _flush(self.folder.parent)
+        sync(self.folder.parent)
         shutil.rmtree(replaced, ignore_errors=True)
         if self.done is not None:
             self.done()
@@ -154,11 +154,3 @@ def damage(folder: Path, share: slice) -> str:
 def temporary(folder: Path) -> Path:
     """Where a folder is written before it is whole."""
     return folder.with_name(f".{folder.name}.tmp")
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

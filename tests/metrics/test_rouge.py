@@ -7,7 +7,6 @@ import pytest
 
 from ofa.errors import OFAError
 from ofa.metrics.rouge import rouge_l, rouge_n, score, words
-from ofa.metrics.stemming import stem
 
 RECORDED = [
     (
@@ -62,36 +61,6 @@ def test_numbers_are_those_of_rouge_score(summary, reference, f1, recall):
     overlaps = [rouge_n(summary, reference, 1), rouge_n(summary, reference, 2), rouge_l(summary, reference)]
     assert [overlap.f1 for overlap in overlaps] == pytest.approx(f1, abs=1e-9)
     assert [overlap.recall for overlap in overlaps] == pytest.approx(recall, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("words", "stems"),
-    [  # examples of Porter's paper, and those where NLTK differs from it
-        (
-            "caresses ponies ties caress cats feed agreed plastered bled motoring sing",
-            "caress poni tie caress cat feed agre plaster bled motor sing",
-        ),
-        (
-            "conflated troubled sized hopping tanned falling hissing fizzed failing filing",
-            "conflat troubl size hop tan fall hiss fizz fail file",
-        ),
-        (
-            "happy enjoy relational conditional valenci digitizer operator feudalism",
-            "happi enjoy relat condit valenc digit oper feudal",
-        ),
-        ("triplicate formative formalize electrical hopeful goodness", "triplic form formal electr hope good"),
-        (
-            "revival allowance inference adjustable replacement adoption irritant",
-            "reviv allow infer adjust replac adopt irrit",
-        ),
-        (
-            "probate rate cease controll roll skies dying news dies geologi",
-            "probat rate ceas control roll sky die news die geolog",
-        ),
-    ],
-)
-def test_stems(words, stems):
-    assert " ".join(map(stem, words.split())) == stems
 
 
 def test_hand_computed_case():

@@ -7,8 +7,10 @@ description says, which is what `pipelines.remote` needs to show that it uploads
 import json
 import threading
 from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.json_handler import JSONHandler
 
 API = "/apis/v2beta1"
 
@@ -35,22 +37,8 @@ class Installation:
         return made
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JSONHandler):
     store: Installation
-
-    def log_message(self, *_):
-        pass
-
-    def _send(self, content, status=200):
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _read(self):
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def do_GET(self):
         parts = urlsplit(self.path)
@@ -60,26 +48,26 @@ class _Handler(BaseHTTPRequestHandler):
         words = parts.path.removeprefix(API).strip("/").split("/")
         kept = self.store.kept
         if self.store.refuse:
-            return self._send({"message": "no permission"}, 403)
+            return self.send({"message": "no permission"}, 403)
         if words == ["healthz"]:
-            return self._send({"multi_user": False})
+            return self.send({"multi_user": False})
         kind = "versions" if words[-1] == "versions" else words[0]
         if kind not in kept:
-            return self._send({"message": f"no such path {self.path}"}, 404)
+            return self.send({"message": f"no such path {self.path}"}, 404)
         if len(words) == 2:
             (found,) = (run for run in kept[kind] if words[1] in run.values())
-            return self._send(found)
+            return self.send(found)
         found = [one for one in kept[kind] if value in (None, one["display_name"])]
         name = {"versions": "pipeline_versions", "recurringruns": "recurringRuns"}.get(kind, kind)
-        self._send({name: found, "total_size": len(found)} if found else {})
+        self.send({name: found, "total_size": len(found)} if found else {})
 
     def do_POST(self):
-        parts, body = urlsplit(self.path), self._read()
+        parts, body = urlsplit(self.path), self.body()
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         path = parts.path.removeprefix(API)
         if path == "/pipelines/upload":
             made = self.store.add("pipelines", "pipeline_id", {"display_name": query["name"]})
-            return self._send(made)
+            return self.send(made)
         if path == "/pipelines/upload_version":
             values = {"display_name": query["name"], "pipeline_id": query["pipelineid"]}
             made = self.store.add("versions", "pipeline_version_id", values)
@@ -87,13 +75,13 @@ class _Handler(BaseHTTPRequestHandler):
                 b"Content-Type: " + self.headers["Content-Type"].encode() + b"\r\n\r\n" + body
             )
             self.store.packages[made["pipeline_version_id"]] = message.get_payload()[0].get_payload()
-            return self._send(made)
+            return self.send(made)
         kind = path.strip("/")
         key = {"experiments": "experiment_id", "runs": "run_id", "recurringruns": "recurring_run_id"}[kind]
-        self._send(self.store.add(kind, key, json.loads(body)))
+        self.send(self.store.add(kind, key, json.loads(body)))
 
     def do_DELETE(self):
         name = urlsplit(self.path).path.rpartition("/")[2]
         runs = self.store.kept["recurringruns"]
         runs[:] = [run for run in runs if run["recurring_run_id"] != name]
-        self._send({})
+        self.send({})

@@ -5,10 +5,12 @@ It is no cluster. Applying replaces what is given and counts generations, as the
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import ApiClient, Configuration
+
+from tests.json_handler import JSONHandler
 
 
 class FakeCluster:
@@ -35,23 +37,12 @@ class FakeCluster:
         self.server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JSONHandler):
     cluster: FakeCluster
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_):
-        pass
-
-    def _send(self, content, status=200):
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
     def _missing(self):
-        self._send({"kind": "Status", "status": "Failure", "code": 404}, 404)
+        self.send({"kind": "Status", "status": "Failure", "code": 404}, 404)
 
     def do_GET(self):
         path = urlsplit(self.path).path
@@ -59,17 +50,17 @@ class _Handler(BaseHTTPRequestHandler):
             return self._missing()
         found = self.cluster.objects[path]
         self.cluster.play(found)
-        self._send(found)
+        self.send(found)
 
     def do_PATCH(self):
         parts = urlsplit(self.path)
         query = parse_qs(parts.query)
-        found = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        found = json.loads(self.body())
         dry = query.get("dryRun") == ["All"]
         self.cluster.requests.append((found["kind"], dry))
         assert self.headers["Content-Type"] == "application/apply-patch+yaml" and query["fieldManager"] == ["ofa"]
         if found["kind"] in self.cluster.refuse and not dry:
-            return self._send({"kind": "Status", "status": "Failure", "code": 403}, 403)
+            return self.send({"kind": "Status", "status": "Failure", "code": 403}, 403)
         assert not {"uid", "managedFields", "resourceVersion"} & found["metadata"].keys() and "status" not in found
         old = self.cluster.objects.get(parts.path, {"metadata": {"generation": 0}})
         changed = old.get("spec") != found.get("spec")
@@ -77,9 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
         found |= {"status": old["status"]} if "status" in old else {}
         if not dry:
             self.cluster.objects[parts.path] = found
-        self._send(found)
+        self.send(found)
 
     def do_DELETE(self):
         if self.cluster.objects.pop(urlsplit(self.path).path, None) is None:
             return self._missing()
-        self._send({"kind": "Status", "status": "Success"})
+        self.send({"kind": "Status", "status": "Success"})

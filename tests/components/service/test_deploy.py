@@ -1,7 +1,9 @@
 """Deploying a version: applied, waited for, asked; what fails is put back; a dry run changes nothing."""
 
 import copy
-import shutil
+import os
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -162,8 +164,9 @@ def test_manifests_without_a_service(tmp_path):
         render(tmp_path / "none.yaml")
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the overlays; it is not here")
 @pytest.mark.parametrize(("overlay", "kind"), [("local", "Deployment"), ("production", "InferenceService")])
-def test_the_projects_manifests(root, cluster, overlay, kind):
+def test_the_projects_manifests(root, cluster, overlay, kind, monkeypatch):
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    monkeypatch.setenv("PATH", programs)  # the environment brings kubectl
     done = deploy(root / "k8s/overlays" / overlay, "", "5", dry_run=True, cluster=Cluster(cluster.client()))
     assert f"+++ {kind} ofa (then)" in done.diff and "models:/ofa/5" in done.diff and "champion" not in done.diff

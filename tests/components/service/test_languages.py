@@ -8,7 +8,7 @@ from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import create
 from ofa.tasks.store import save_tasks
 from ofa.text import Tokenizer
-from tests.components.service.browser import PROGRAM, Browser
+from tests.components.service.browser import Browser, needs_chromium
 from tests.components.service.running import as_base64
 
 ENGLISH, CHINESE = ("cat", "dog", "tree"), ("猫", "狗", "树")
@@ -41,10 +41,9 @@ def test_each_language_has_its_operations(server, pictures):
     assert found["predictions"][0]["answer"] in CHINESE
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="needs Chromium: apt-get install chromium")
+@needs_chromium
 def test_the_page_asks_in_its_own_language(server, tmp_path):
-    browser = Browser(tmp_path / "profile")
-    try:
+    with Browser(tmp_path / "profile") as browser:
         browser.open(server.url + "/")
         browser.wait_for("document.querySelectorAll('#tabs .tab').length === 2")
         browser.wait_for("document.getElementById('picture').naturalWidth > 0")
@@ -57,5 +56,3 @@ def test_the_page_asks_in_its_own_language(server, tmp_path):
             assert any(answer in said for answer in answers)
             browser.click("#language")
         assert browser.problems() == []
-    finally:
-        browser.close()

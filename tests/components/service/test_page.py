@@ -1,30 +1,29 @@
 """The web page in a real browser: from a picture to an answer, by mouse and keyboard, and without the network."""
 
+from contextlib import ExitStack
+
 import pytest
 from PIL import Image
 
 from components.deploy.service.app import PAGE
 from components.deploy.service.samples import SAMPLES
-from tests.components.service.browser import PROGRAM, Browser
+from tests.components.service.browser import Browser, needs_chromium
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
 
 @pytest.fixture
 def open_page(server, tmp_path):
-    browsers = []
+    with ExitStack() as browsers:
 
-    def start(**options):
-        browser = Browser(tmp_path / f"profile{len(browsers)}", **options)
-        browsers.append(browser)
-        browser.open(server.url + "/")
-        browser.wait_for("document.querySelectorAll('#tabs .tab').length === 3")
-        browser.wait_for("document.getElementById('picture').naturalWidth > 0")
-        return browser
+        def start(**options):
+            browser = browsers.enter_context(Browser(tmp_path / "profile", **options))
+            browser.open(server.url + "/")
+            browser.wait_for("document.querySelectorAll('#tabs .tab').length === 3")
+            browser.wait_for("document.getElementById('picture').naturalWidth > 0")
+            return browser
 
-    yield start
-    for browser in browsers:
-        browser.close()
+        yield start
 
 
 def test_a_picture_of_ones_own_through_every_task(open_page, tmp_path):

@@ -3,10 +3,10 @@
 import pytest
 from PIL import Image
 
-from tests.components.service.browser import PROGRAM, Browser
+from tests.components.service.browser import Browser, needs_chromium
 from tests.components.service.running import as_base64, as_file
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
 PICTURE = as_file(Image.radial_gradient("L").convert("RGB").resize((300, 200)))
 CARDS = "document.querySelectorAll('.card').length === {}"
@@ -24,14 +24,13 @@ def page(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     (folder / "mine.png").write_bytes(PICTURE)
     (folder / "profile").mkdir()
-    browser = Browser(folder / "profile")
-    browser.open(server.url + "/")
-    browser.wait_for("document.querySelectorAll('#tabs .tab').length === 8")
-    browser.wait_for("document.getElementById('picture').naturalWidth === 480")
-    browser.choose_file("#file", folder / "mine.png")
-    browser.wait_for("document.getElementById('picture').naturalWidth === 300")
-    yield browser
-    browser.close()
+    with Browser(folder / "profile") as browser:
+        browser.open(server.url + "/")
+        browser.wait_for("document.querySelectorAll('#tabs .tab').length === 8")
+        browser.wait_for("document.getElementById('picture').naturalWidth === 480")
+        browser.choose_file("#file", folder / "mine.png")
+        browser.wait_for("document.getElementById('picture').naturalWidth === 300")
+        yield browser
 
 
 @pytest.fixture(autouse=True)

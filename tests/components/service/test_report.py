@@ -4,7 +4,7 @@ import pytest
 
 from components.deploy.bundle import bundle
 from components.evaluate.evaluate import evaluate
-from tests.components.service.browser import PROGRAM, Browser
+from tests.components.service.browser import Browser, needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,9 @@ def test_the_report_holds_what_was_measured(server):
     assert "script-src" not in page.headers["Content-Security-Policy"] and page.headers["X-Frame-Options"] == "DENY"
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="needs Chromium: apt-get install chromium")
+@needs_chromium
 def test_the_version_on_the_page_leads_to_it(server, tmp_path):
-    browser = Browser(tmp_path / "profile")
-    try:
+    with Browser(tmp_path / "profile") as browser:
         browser.open(server.url + "/")
         browser.wait_for("document.querySelectorAll('#tabs .tab').length === 1")
         browser.click("#model")
@@ -44,5 +43,3 @@ def test_the_version_on_the_page_leads_to_it(server, tmp_path):
         browser.wait_for("document.title.startsWith('OFA, version')")
         assert browser.run("getComputedStyle(document.querySelector('table')).borderCollapse") == "collapse"
         assert browser.problems() == []
-    finally:
-        browser.close()
