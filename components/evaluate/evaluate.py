@@ -119,7 +119,7 @@ def evaluate(
     code = code_hash(predict.__module__, type(instance).__module__, without=["ofa.metrics"])
     _start_or_continue(Path(out), origin, task, limit, code, measure.identity())
     network = functools.cache(job.load)
-    rows, rejected = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
+    rows, rejected, _ = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
     if not rows:
         raise OFAError(f"{', '.join(paths)}: no row could be evaluated")
     measured = measure.measure(rows)

@@ -15,7 +15,6 @@ from components import lineage
 from components.evaluate.measure import Measure
 from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, Rows, predict
-from components.evaluate.record import read_lines
 from ofa import tasks
 from ofa.data.files import atomic_write
 from ofa.errors import OFAError
@@ -176,14 +175,9 @@ def generate(
         max_bad_rows=2**63 if max_bad_rows is None else max_bad_rows,
     )
     _start_or_continue(Path(out), _identity(job))
-    before, start = _predicted(out), time.perf_counter()
-    rows, errors = predict(job, out, processes, limit)
-    return Generated(len(rows), errors, max(0, _predicted(out) - before), time.perf_counter() - start)
-
-
-def _predicted(path: str | Path) -> int:
-    """Predictions in a file."""
-    return sum("error" not in row for row in read_lines(path)) if Path(path).exists() else 0
+    start = time.perf_counter()
+    rows, errors, new = predict(job, out, processes, limit)
+    return Generated(len(rows), errors, new, time.perf_counter() - start)
 
 
 def _cores() -> int:

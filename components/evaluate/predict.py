@@ -148,7 +148,7 @@ def predict(
     processes: int = 1,
     limit: int | None = None,
     load: Callable[[], torch.nn.Module] | None = None,
-) -> tuple[list[dict], list[dict]]:
+) -> tuple[list[dict], list[dict], int]:
     """Predict every row that a file of predictions does not hold yet.
 
     Args:
@@ -160,8 +160,9 @@ def predict(
         load: gives the network when this process predicts itself; None loads it from the job's checkpoint.
 
     Returns:
-        Predictions, each id once, in the table's order; and the rows that could not be read, with the reason. A row
-        that gives several samples has a prediction for each; all but the first have the row's id as `further_of`.
+        Predictions, each id once, in the table's order; the rows that could not be read, with the reason; and how many
+        of the predictions were made now. A row that gives several samples has a prediction for each; all but the first
+        have the row's id as `further_of`.
 
     Raises:
         OFAError: more than `job.max_bad_rows` rows are unreadable, or a process died.
@@ -178,6 +179,7 @@ def predict(
         batches = _run(job, waiting, load or job.load)
     else:
         batches = _run_in_processes(job, waiting, processes)
+    new = 0
     with (
         bar(total=len(first), label=f"predict {job.task}", unit="row", initial=len(first) - len(waiting)) as progress,
         open(path, "a", encoding="utf-8") as file,
@@ -187,6 +189,7 @@ def predict(
                 _line(row if "further_of" in row else row | {"uniq_id": names[row["row"]]}) for row in batch
             )
             file.flush()
+            new += sum("error" not in row for row in batch)
             progress.update(len(batch))
     done = _collect(path, first)
     rows = [row for row in done.values() if row.get("further_of", row["uniq_id"]) in first]
@@ -198,7 +201,7 @@ def predict(
     for row in rows:
         if others := repeated.get(row["row"]):
             row |= measure.together([table[number] for number in (row["row"], *others)])
-    return rows, sorted(rejected, key=lambda row: row["row"])
+    return rows, sorted(rejected, key=lambda row: row["row"]), new
 
 
 def latency(job: Job, task: Task, net: torch.nn.Module, table: Rows, samples: int) -> list[float]:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import psutil
 import torch
 from PIL import Image
@@ -128,23 +129,18 @@ def service(folder: Path, place: Path, **settings):
         server.process.wait()
 
 
-async def ask(url: str, picture: bytes) -> tuple[int, dict]:
-    """Status and body of a request for the caption of a picture, over a connection of its own."""
-    host, port = url.removeprefix("http://").split(":")
-    body = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + picture + b"\r\n--x--\r\n"
-    head = (
-        f"POST /api/caption HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
-        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
-    )
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        writer.write(head.encode() + body)
-        await writer.drain()
-        answer = await reader.read()
-    finally:
-        writer.close()
-    head, _, content = answer.partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(content)
+async def ask(session: aiohttp.ClientSession, url: str, picture: bytes) -> tuple[int, dict]:
+    """Status and body of a request for the caption of a picture."""
+    form = aiohttp.FormData()
+    form.add_field("image", picture, filename="a")
+    async with session.post(f"{url}/api/caption", data=form) as answer:
+        return answer.status, await answer.json()
+
+
+def connections() -> aiohttp.ClientSession:
+    """One for each request, which may take as long as the service lets it."""
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 
 
 class Load:
@@ -154,13 +150,13 @@ class Load:
         self.server, self.pictures, self.expected = server, pictures, expected
         self.process = psutil.Process(server.process.pid)
 
-    async def one(self, number: int, outcome: Outcome) -> None:
+    async def one(self, session: aiohttp.ClientSession, number: int, outcome: Outcome) -> None:
         """A request for picture `number` modulo their count; a broken connection is status 0."""
         number %= len(self.pictures)
         started = time.perf_counter()
         try:
-            status, body = await ask(self.server.url, self.pictures[number])
-        except (OSError, ValueError, IndexError):
+            status, body = await ask(session, self.server.url, self.pictures[number])
+        except (aiohttp.ClientError, OSError, ValueError):
             status, body = 0, {}
         outcome.statuses[status] += 1
         if status == 200:
@@ -181,11 +177,12 @@ class Load:
 
         async def client(number: int) -> None:
             while time.perf_counter() < end:
-                await self.one(number, outcome)
+                await self.one(session, number, outcome)
                 number += clients
 
         started = time.perf_counter()
-        await asyncio.gather(*(client(number) for number in range(clients)))
+        async with connections() as session:
+            await asyncio.gather(*(client(number) for number in range(clients)))
         outcome.seconds = time.perf_counter() - started
         return outcome
 
@@ -194,10 +191,11 @@ class Load:
         outcome, tasks = Outcome(seconds), set()
         watcher = asyncio.create_task(self.watch(outcome))
         started = time.perf_counter()
-        for number in range(max(1, round(seconds * rate))):
-            await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-            tasks.add(asyncio.create_task(self.one(number, outcome)))
-        await asyncio.gather(*tasks)
+        async with connections() as session:
+            for number in range(max(1, round(seconds * rate))):
+                await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
+                tasks.add(asyncio.create_task(self.one(session, number, outcome)))
+            await asyncio.gather(*tasks)
         outcome.seconds = time.perf_counter() - started
         watcher.cancel()
         return outcome
