@@ -138,8 +138,8 @@ async def ask(session: aiohttp.ClientSession, url: str, picture: bytes) -> tuple
 
 
 def connections() -> aiohttp.ClientSession:
-    """One for each request, which may take as long as the service lets it."""
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    """As many as there are requests at a time, each of which may take as long as the service lets it."""
+    connector = aiohttp.TCPConnector(limit=0)
     return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 
 
