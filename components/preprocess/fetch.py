@@ -31,7 +31,8 @@ def fetch(
         source: "scenes" for the built-in pictures; otherwise folders, archives or addresses of real data, which are
             laid into one folder (see `ofa.data.sources` for the layout). NAME=SOURCE is laid into the folder NAME,
             which says what data set it is: snli_ve, image_classify, ocr, glue, gigaword.
-        scenes: what to change about the built-in pictures: fields of `ofa.data.scenes.SceneConfig`.
+        scenes: what to change about the built-in pictures: fields of `ofa.data.scenes.SceneConfig`. Other sources have
+            no use for it.
         license: the terms of the data for the manifest; without it, the license files that came with them.
         options: credentials and such for the file system of an address, passed on to fsspec.
         revision: commit, branch or tag: `source` is then a git repository, whose folder `path` DVC tracks.

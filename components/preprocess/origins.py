@@ -39,8 +39,6 @@ def origin(
         if revision:
             raise OFAError(f"fetch: `revision` is for a git repository; the source is '{BUILT_IN}'")
         return Scenes(scenes or {})
-    if scenes:
-        raise OFAError(f"fetch: `scenes` is for the source '{BUILT_IN}' only; the source is {', '.join(source)}")
     if not revision:
         return Files(source, dict(options or {}))
     if len(source) != 1:

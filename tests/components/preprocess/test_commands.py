@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from components.preprocess.cli import app
+from components.preprocess.layout import RawData
 
 COMMANDS = ("fetch", "validate", "build", "stats", "show", "unpack")
 
@@ -68,6 +69,13 @@ def test_an_option_goes_before_the_settings(tmp_path, monkeypatch, raw):
     arguments = ("--raw", raw, "--validated", "", "--kind", "caption", "--split", "val")
     assert run("build", *arguments).exit_code == 0
     assert [path.name for path in (tmp_path / "data/tables").glob("*_*.tsv")] == ["caption_val.tsv"]
+
+
+def test_data_of_ones_own_need_no_other_settings_than_their_source(tmp_path, monkeypatch, raw, root):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(root / "params.yaml", tmp_path)
+    assert run("fetch", "--source", raw, "--out", "raw").exit_code == 0
+    assert RawData(tmp_path / "raw").count() == RawData(raw).count()
 
 
 @pytest.mark.parametrize(
