@@ -49,7 +49,7 @@ def fetch(
     found = origin(sources, scenes, options, revision, path)
     if not found.made and (present := _present(folder, found.settings)):
         return present
-    paths = found.bring(staging)
+    paths = [path for path in found.bring(staging) if path != NAME]  # a copy of raw data gets a manifest of its own
     terms = sorted(path for path in paths if "license" in path.lower())
     counts = RawData(staging).count()
     described = describe(staging, paths)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from components.preprocess.manifest import BUILT_IN, NAME
+from components.preprocess.manifest import BUILT_IN
 from components.preprocess.revision import get, locate
 from components.preprocess.transfer import fingerprint, listing, transfer
 from ofa import settings
@@ -94,7 +94,6 @@ class Revision:
 
     def bring(self, staging: Path) -> list[str]:
         get(self.name, self._path, self.settings["commit"], staging)
-        (staging / NAME).unlink(missing_ok=True)  # of the folder that is tracked: its copy gets a manifest of its own
         return _files(staging)
 
 

@@ -74,7 +74,8 @@ def test_an_option_goes_before_the_settings(tmp_path, monkeypatch, raw):
 def test_data_of_ones_own_need_no_other_settings_than_their_source(tmp_path, monkeypatch, raw, root):
     monkeypatch.chdir(tmp_path)
     shutil.copy(root / "params.yaml", tmp_path)
-    assert run("fetch", "--source", raw, "--out", "raw").exit_code == 0
+    done = run("fetch", "--source", raw, "--out", "raw")
+    assert done.exit_code == 0, done.output
     assert RawData(tmp_path / "raw").count() == RawData(raw).count()
 
 
