@@ -24,7 +24,9 @@ def workplace(tmp_path, monkeypatch, root):
     values["train"] |= {"precision": "fp32", "device": "cpu", "log_every": 1}
     for section in (values["vqgan"], values["finetune"]["image_gen"]):
         section |= {"workers": 0, "validation_rows": 2, "train": {"steps": 2, "batch_size": 4, "lr": 1e-3}}
-    values["vqgan"]["overrides"] = {"codes": 32}
+    values["vqgan"] |= {"overrides": {"codes": 32}, "coding": {"image_size": 64}}
+    values["finetune"]["image_gen"]["settings"] |= {"code_image_size": 64, "vqgan_codes": 32}
+    values["finetune"]["image_gen"]["model"] = {"code_image_size": 64}
     values["evaluate"] = {
         "limit": 3,
         "latency_samples": 1,
@@ -69,3 +71,4 @@ def test_the_recipe_can_be_used(root):
     assert task.settings.code_image_size == section.model["code_image_size"]
     coding = load_yaml(root / "params.yaml")
     assert coding["codes"]["image_size"] == coding["vqgan"]["coding"]["image_size"] == task.settings.code_image_size
+    assert coding["vqgan"]["overrides"]["codes"] == task.settings.vqgan_codes
