@@ -8,7 +8,7 @@ import logging
 import math
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ from ofa.train.optimizer import AdamW, freeze
 from ofa.train.preemption import Interrupted, Pause, Preempted, StopRequest
 from ofa.train.reproducible import difference, fingerprint, seed_everything
 from ofa.train.schedule import learning_rate
-from ofa.train.sharding import shard_root, sharded_copy, whole
+from ofa.train.sharding import fill, release, shard_root, sharded_copy
 from ofa.train.statistics import BatchStatistics, batch_statistics
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,8 @@ def train(
     norm, speed) and `validation.csv`.
 
     Args:
-        net: trained in place. Make it with the same weights each time (seed them): a resumed run checks that.
+        net: trained in place. Make it with the same weights each time (seed them): a resumed run checks that. With
+            FSDP2 it has weights during a validation and in the end only.
         stream: batches of this rank; an update takes `config.accumulate` of them.
         config: settings.
         out_dir: made if it is missing.
@@ -158,6 +159,7 @@ class _Trainer:
         if config.parallel == "fsdp":
             self.net = sharded_copy(net, world)
             self.module = shard_root(_Step(self.net, objective), world)
+            release(net)
         else:
             self.net = net.to(device=world.device, memory_format=torch.channels_last)
             self.module = world.parallel(_Step(net, objective))
@@ -326,7 +328,8 @@ class _Trainer:
 
         with self.ema.applied() if self.ema else nullcontext():
             self.world.copy_from_main(batch_statistics(self.net))
-            found = self.validate(self._as_given().eval(), pause)
+            with self._as_given() as net:
+                found = self.validate(net.eval(), pause)
             metrics = self.world.from_main({name: float(value) for name, value in found.items()})
             state |= {"metrics": metrics, "validated": self.step}
             if self.world.is_main:
@@ -343,14 +346,17 @@ class _Trainer:
             state |= {"best": metrics, "best_step": self.step, "validations_without_best": 0}
             self.checkpoints.save_best(self.step, self._weights(), {"step": self.step, "metrics": metrics})
 
-    def _as_given(self) -> nn.Module:
-        """The caller's network with the current weights."""
-        if self.given is not self.net:
-            weights = self.net.state_dict()
-            with torch.no_grad():
-                for name, tensor in self.given.to(self.world.device).state_dict().items():
-                    tensor.copy_(whole(weights[name]))
-        return self.given
+    @contextmanager
+    def _as_given(self) -> Iterator[nn.Module]:
+        """The caller's network, with the current weights inside the block."""
+        if self.given is self.net:
+            yield self.given
+            return
+        fill(self.given, self.net)
+        try:
+            yield self.given
+        finally:
+            release(self.given)
 
     def _weights(self) -> dict[str, torch.Tensor]:
         """The live weights by their names in a checkpoint."""
@@ -406,7 +412,9 @@ class _Trainer:
             self.checkpoints.load_best(state["best_step"], self._weights())
         elif self.ema:
             copy_into(self.net.state_dict(), self.ema.average)
-        self._as_given().eval()
+        if self.given is not self.net:
+            fill(self.given, self.net)
+        self.given.eval()
         return TrainResult(
             steps=self.step,
             metrics=state["best"] or state["metrics"],

@@ -1,11 +1,12 @@
 """FSDP2: parameters, gradients and optimizer state spread over the ranks, gathered a layer at a time.
 
-Training works on a sharded copy; the network that the caller gave stays whole and takes over the copy's weights when
-it is measured or delivered. Checkpoints hold the ranks' shards (`ofa.train.storage`).
+Training works on a sharded copy. The network that the caller gave has no weights meanwhile; it gets the copy's, whole,
+when it is measured or delivered. Checkpoints hold the ranks' shards (`ofa.train.storage`).
 """
 
 import copy
 
+import torch
 from torch import Tensor, nn
 
 from ofa.model.layers import Layer
@@ -13,11 +14,15 @@ from ofa.train.distributed import World
 
 
 def sharded_copy(net: nn.Module, world: World) -> nn.Module:
-    """A copy of `net` on the world's device, each transformer layer a unit of its own; `shard_root` does the rest."""
+    """A copy of `net` on the world's device, each transformer layer a unit of its own; `shard_root` does the rest.
+
+    What is not sharded yet are the parameters of `net` itself, moved to the device, with rank 0's values.
+    """
     from torch.distributed.fsdp import fully_shard
 
-    sharded = copy.deepcopy(net).to(world.device)
-    world.copy_from_main(sharded.state_dict().values())
+    net.to(world.device)
+    world.copy_from_main(net.state_dict().values())
+    sharded = copy.deepcopy(net, {id(parameter): parameter for parameter in net.parameters()})
     for layer in [module for module in sharded.modules() if isinstance(module, Layer)]:
         fully_shard(layer, mesh=world.mesh())
     return sharded
@@ -30,9 +35,19 @@ def shard_root(module: nn.Module, world: World) -> nn.Module:
     return fully_shard(module, mesh=world.mesh())
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """The whole of a tensor that may be sharded; every rank must ask."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+def release(net: nn.Module) -> None:
+    """Give back the memory of a network's parameters until `fill`; they keep their shapes and hold no number."""
+    for parameter in net.parameters():
+        parameter.data = parameter.data.new_tensor(torch.nan).expand_as(parameter)
+
+
+@torch.no_grad()
+def fill(net: nn.Module, sharded: nn.Module) -> None:
+    """Give a network the whole weights of its sharded copy; every rank must do so."""
+    for parameter, shards in zip(net.parameters(), sharded.parameters(), strict=True):
+        parameter.data = shards.full_tensor()
+    for own, buffer in zip(net.buffers(), sharded.buffers(), strict=True):
+        own.copy_(buffer)
 
 
 def local(tensor: Tensor) -> Tensor:
