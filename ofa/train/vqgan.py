@@ -218,6 +218,9 @@ def train_vqgan(
         valid_rows: the first so many rows of it.
         workers, max_bad_rows, report: see `ofa.data.mixing.Stream`.
 
+    Returns:
+        `steps` and `skipped` count those without codes as well; `best_step`, as the history, those with codes only.
+
     Raises:
         OFAError: as `train`; also when `image_size` does not fit the network.
     """
@@ -237,14 +240,17 @@ def train_vqgan(
         return measure(measured, pausing(batches, pause), world.device)
 
     uncoded = round(config.steps * coding.uncoded)
+    skipped = 0
     if uncoded:
         first = replace(config, steps=uncoded, validate_every=0, best_metric="", patience=0)
-        train(net, stream(config.seed), first, Path(out_dir) / "uncoded", objective=PixelLoss(), **common)
+        start = train(net, stream(config.seed), first, Path(out_dir) / "uncoded", objective=PixelLoss(), **common)
+        skipped = start.skipped
         place_codes(net, _ordered(table, coding, config, PLACED_ON, max_bad_rows), world.device, config.seed)
     rest = replace(config, steps=config.steps - uncoded)
     objective = CodeLoss(coding, rest.steps)
     validate = None if valid is None else validate
-    return train(net, stream(config.seed + 1), rest, out_dir, callbacks, validate, objective=objective, **common)
+    result = train(net, stream(config.seed + 1), rest, out_dir, callbacks, validate, objective=objective, **common)
+    return replace(result, steps=uncoded + result.steps, skipped=skipped + result.skipped)
 
 
 def _ordered(table: Table, coding: CodingConfig, config: TrainConfig, rows: int, max_bad_rows: int) -> Ordered:

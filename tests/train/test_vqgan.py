@@ -108,6 +108,7 @@ def test_pictures_come_through_and_codes_are_used(net, tmp_path):
     )
     coding = CodingConfig(image_size=16, uncoded=0.5)
     result = train_vqgan(net, table, coding, config, tmp_path, valid=table)
+    assert result.steps == 120
     # A single gray for everything has 9 dB on these pictures, each picture's own mean color 12.
     assert result.metrics["psnr"] > 14 and result.metrics["perplexity"] > 8, result.metrics
 
