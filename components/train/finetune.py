@@ -16,9 +16,12 @@ from components.train.vocabulary import used_ids
 from ofa import checkpoint
 from ofa.checkpoint.vqgan import FOLDER
 from ofa.data import Table
-from ofa.data.batch import collate
+from ofa.data.batch import Sample, collate
+from ofa.data.loading import BadRows
 from ofa.data.mixing import Source
 from ofa.data.remote import below, local_folder
+from ofa.data.table import RowError
+from ofa.errors import OFAError
 from ofa.model import OFAModel
 from ofa.tasks import Task
 from ofa.tasks.caption import Caption
@@ -65,7 +68,7 @@ def finetune(
     validate, samples = None, Samples(log_samples)
     if settings.validation_rows:
         valid_table = open_table(tables, task, "val", settings.table)
-        validate = validation(task, valid_table, settings.validation_rows, samples)
+        validate = validation(task, valid_table, settings.validation_rows, samples, settings.max_bad_rows)
     overrides = dict(settings.model)
     if settings.restrict_output:
         overrides["output_ids"] = used_ids([(table, task)])
@@ -95,31 +98,54 @@ def finetune(
     return result
 
 
-def validation(task: Task, table: Table, rows: int, samples: Samples) -> Validate:
-    """A function that measures a network on rows drawn once from a table, with greedy search; ranks share the work."""
+def validation(task: Task, table: Table, rows: int, samples: Samples, max_bad_rows: int = 0) -> Validate:
+    """A function that measures a network on rows drawn once from a table, with greedy search; ranks share the work.
+
+    Bad rows are reported and left out; it raises OFAError when there are more than `max_bad_rows`, or nothing else.
+    """
     order = list(range(len(table)))
     random.Random(0).shuffle(order)
     search = replace(task.search, beam=1)
+    source = Source(table=table, task=task, train=False)
+    bad_rows = BadRows(max_bad_rows)
 
     def measure(net: OFAModel, pause: Pause) -> Mapping[str, float]:
         device = next(net.parameters()).device
         world = World.connect(device.type)
         own = order[:rows][world.rank :: world.size]
-        found = []
+        read, found = [], []
         rng = random.Random(0)
         for start in range(0, len(order[:rows][:: world.size]), VALIDATION_BATCH):  # rank 0 has most
             pause()
-            numbers = own[start : start + VALIDATION_BATCH]
-            if not numbers:
+            numbers, made = _good_rows(source, own[start : start + VALIDATION_BATCH], rng, bad_rows)
+            if not made:
                 continue
-            table.ahead(numbers)
-            batch = collate([task.sample(table[number], False, rng) for number in numbers])
+            batch = collate(made)
             with torch.inference_mode():
                 predictions = task.predict(net, batch.to(device), search)
+            read += numbers
             found += zip(predictions, batch.references, strict=True)
-        if world.is_main:
-            samples.keep([table[number] for number in own[:SHOWN]], *zip(*found[:SHOWN], strict=True))
-        predictions, references = zip(*world.from_all(found), strict=True)
+        if world.is_main and found:
+            samples.keep([table[number] for number in read[:SHOWN]], *zip(*found[:SHOWN], strict=True))
+        found = world.from_all(found)
+        if not found:
+            raise OFAError(f"{table.paths[0]}: none of the {len(order[:rows])} rows to validate on can be used")
+        predictions, references = zip(*found, strict=True)
         return task.score(predictions, references)
 
     return measure
+
+
+def _good_rows(
+    source: Source, numbers: Sequence[int], rng: random.Random, bad_rows: BadRows
+) -> tuple[list[int], list[Sample]]:
+    """Those of the rows that can be used, and their samples, one each."""
+    source.ahead(numbers)
+    good, made = [], []
+    for number in numbers:
+        try:
+            made += source.read(number, rng)
+            good.append(number)
+        except RowError as error:
+            bad_rows.add([error])
+    return good, made

@@ -57,6 +57,8 @@ class StemSection:
     """Neighboring rows of visual grounding that are read together; those of a picture then share its encoding."""
     workers: int = 1
     """Processes that prepare batches."""
+    max_bad_rows: int = 0
+    """Bad rows that are replaced and counted before training stops."""
     train: dict[str, Any] = field(default_factory=dict)
     """What differs from the section `train`."""
 
@@ -151,7 +153,8 @@ class FinetuneSection:
     """Batches whose rows are sorted by the length of their texts and dealt out again, so that a batch holds texts of
     similar length and little padding; 50 is a good value. 0: rows are only shuffled."""
     max_bad_rows: int = 0
-    """Bad rows that are replaced and counted before training stops."""
+    """Bad rows of the training table that are replaced and counted, or of the validation table that are left out,
+    before training stops."""
     train: dict[str, Any] = field(default_factory=dict)
     """What differs from the section `train`."""
 

@@ -50,6 +50,7 @@ def stem(
             block=settings.block,
             valid=valid,
             workers=settings.workers,
+            max_bad_rows=settings.max_bad_rows,
             **common,
         )
     card = {"Training": {"stage": "stem", "steps": result.steps}, "Validation": result.metrics}

@@ -1,9 +1,11 @@
 """Which vocabulary rows a set of tables uses."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ofa.data import Table
+from ofa.data.mixing import Source
+from ofa.data.table import RowError
 from ofa.tasks import Task
 from ofa.tasks.boxes import BoxSettings
 from ofa.tasks.vision_language import VisionLanguage
@@ -21,7 +23,7 @@ def used_ids(sources: Iterable[tuple[Table, Task]]) -> tuple[int, ...]:
 
     Byte-pair encoding never crosses a space, so the ids of all texts are those of their words. Coordinates of boxes
     count whole, from the first bin to the last that a picture of the task's size can have; image codes as far as the
-    table holds them.
+    table holds them. Bad rows are left to the training.
     """
     sources = list(sources)
     tokenizer = sources[0][1].tokenizer
@@ -32,7 +34,8 @@ def used_ids(sources: Iterable[tuple[Table, Task]]) -> tuple[int, ...]:
         words |= found | _replaced(found, task)
         ids |= _sampled(table, task)
         if "codes" in table.columns:
-            ids.update(tokenizer.code(int(code)) for code in set().union(*(row["codes"].split() for row in table)))
+            codes = set().union(*(row["codes"].split() for row in _readable(table)))
+            ids.update(tokenizer.code(int(code)) for code in codes)
         if isinstance(task.settings, BoxSettings):
             last = round(task.settings.patch_image_size / task.settings.max_image_size * (task.settings.num_bins - 1))
             ids.update(tokenizer.bin(number) for number in range(last + 1))
@@ -44,9 +47,18 @@ def used_ids(sources: Iterable[tuple[Table, Task]]) -> tuple[int, ...]:
 def _words(table: Table) -> set[str]:
     """The words of all text columns; `&&`, `|!+` and commas of lists separate words as spaces do."""
     words: set[str] = set()
-    for row in table:
+    for row in _readable(table):
         words.update(_split(row))
     return words
+
+
+def _readable(table: Table) -> Iterator[Mapping[str, str | memoryview]]:
+    """The rows that have all columns."""
+    for index in range(len(table)):
+        try:
+            yield table[index]
+        except RowError:
+            continue
 
 
 def _replaced(words: Iterable[str], task: Task) -> set[str]:
@@ -70,10 +82,14 @@ def _split(row: Mapping[str, str | memoryview]) -> Iterable[str]:
 
 def _sampled(table: Table, task: Task) -> set[int]:
     rng = random.Random(0)
+    source = Source(table=table, task=task)
     ids: set[int] = set()
     for index in rng.sample(range(len(table)), min(SAMPLED_ROWS, len(table))):
-        made = task.sample(table[index], True, rng)
-        for sample in made if isinstance(made, list) else [made]:
+        try:
+            made = source.read(index, rng)
+        except RowError:
+            continue
+        for sample in made:
             for tokens in (sample.source, sample.previous, sample.target):
                 ids.update(tokens.tolist())
     return ids
