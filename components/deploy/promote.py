@@ -99,6 +99,9 @@ def promote(
             done = _move_aliases(store, version, verdict)
             break
         except ChampionMoved as moved:
+            champion = store.alias(CHAMPION)
+            if champion is not None and champion.number == version:  # another program promoted the same bundle
+                continue
             verdict = _decide_again(store, store.find(_KEY, content.sha256), bundle, verdict)
             if verdict.decision == UNDECIDED:
                 raise ChampionMoved(f"{moved}, and the gate {verdict.reason}") from None
@@ -110,7 +113,8 @@ def promote(
 
 
 def register(bundle: str, store: Registry, attachments: Sequence[str] = (), pipeline_run: str = "") -> str:
-    """Log the bundle as an MLflow model and register it, unless it is registered; the version's number."""
+    """Log the bundle as an MLflow model and register it, unless it is registered; the version's number. Programs that
+    register the same bundle at the same moment get the same version."""
     content = load_bundle(bundle)
     with store.locked():
         if store.exists() and (known := store.find(_KEY, content.sha256)):
@@ -205,7 +209,7 @@ def _log_and_register(
     experiment = store.experiment()
     run = store.call(lambda: store.client.create_run(experiment, run_name="release", tags=origin))
     model = store.call(lambda: _log(bundle, content, store, run.info.run_id, attachments))
-    return str(store.call(lambda: store.mlflow.register_model(model, store.name, tags=tags)).version)
+    return store.register(model, run.info.run_id, tags, _KEY).number
 
 
 def _log(bundle: str, content: Bundle, store: Registry, run_id: str, attachments: Sequence[str]) -> str:

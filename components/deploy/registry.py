@@ -142,12 +142,32 @@ class Registry:
             )
 
     def find(self, key: str, value: str) -> Version | None:
-        """The newest version with this tag, or None."""
-        return self._search(f"name = '{self.name}' and tags.`{key}` = '{value}'", "DESC")
+        """The oldest version with this tag, or None."""
+        return self._oldest(f"name = '{self.name}' and tags.`{key}` = '{value}'")
 
     def first(self) -> Version | None:
         """The oldest version, or None."""
-        return self._search(f"name = '{self.name}'", "ASC")
+        return self._oldest(f"name = '{self.name}'")
+
+    def register(self, model: str, run_id: str, tags: Mapping[str, str], key: str) -> Version:
+        """Make a version of a logged model; where there is one with the same value of the tag `key`, that one counts.
+
+        Versions are numbered in the order in which they are made, tags included. So of several programs that make one
+        at the same moment each sees, when it has made its own, those before it, and takes its own back.
+
+        Args:
+            model: address of the logged model.
+            run_id: the run that logged it, deleted where the version of another run is there already.
+            tags: of the version.
+            key: the tag by which versions are the same.
+        """
+        made = self.call(lambda: self.mlflow.register_model(model, self.name, tags=dict(tags)))
+        kept = self.find(key, tags[key])
+        if kept.number != str(made.version):
+            self.call(lambda: self.client.delete_model_version(self.name, str(made.version)))
+        if kept.run_id != run_id:
+            self.call(lambda: self.client.delete_run(run_id))
+        return kept
 
     def parameters(self, run_id: str) -> dict[str, str]:
         """What a run has as parameters."""
@@ -197,16 +217,23 @@ class Registry:
 
     def experiment(self) -> str:
         """Id of the experiment that the runs belong to; a database file has its artifacts beside it."""
+        from mlflow.exceptions import MlflowException
+
         client, path = self.client, self._database()
         known = self.call(lambda: client.get_experiment_by_name(EXPERIMENT))
         if known is not None:
             return known.experiment_id
         location = None if path is None else (path.absolute().parent / "mlruns").as_uri()
-        return self.call(lambda: client.create_experiment(EXPERIMENT, artifact_location=location))
+        try:
+            return self.call(lambda: client.create_experiment(EXPERIMENT, artifact_location=location))
+        except MlflowException:
+            if (made := self.call(lambda: client.get_experiment_by_name(EXPERIMENT))) is None:
+                raise
+            return made.experiment_id  # another program made it meanwhile
 
-    def _search(self, query: str, order: str) -> Version | None:
+    def _oldest(self, query: str) -> Version | None:
         found = self.call(
-            lambda: self.client.search_model_versions(query, max_results=1, order_by=[f"version_number {order}"])
+            lambda: self.client.search_model_versions(query, max_results=1, order_by=["version_number ASC"])
         )
         return Version(str(found[0].version), found[0].run_id, dict(found[0].tags)) if found else None
 

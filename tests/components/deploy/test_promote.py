@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import components.deploy.promote as module
 from components.deploy.decision import load_decision
 from components.deploy.judge import judge
 from components.deploy.policy import policy_from
@@ -81,6 +82,25 @@ def test_a_promotion_that_broke_off_is_finished(uri, release, monkeypatch):
     assert numbers(uri) == {"champion": "1", "previous": "1", "challenger": "2"}
     done = promote(folder, decision, uri)
     assert done.promoted and done.decision == "promote"
+    assert numbers(uri) == {"champion": "2", "previous": "1", "challenger": None}
+
+
+def test_of_two_that_promote_the_same_the_second_agrees(uri, release, monkeypatch):
+    """Compared with itself it would not be better."""
+    promote(*release(0), uri)
+    strict = policy_from({"tasks": {"caption": {}, "refcoco": {}}, "primary": "refcoco"}, "gate")
+    folder, decision = release(1, "1", strict)
+    move = module.move_champion
+
+    def late(*arguments):
+        monkeypatch.undo()
+        move(*arguments)
+        move(*arguments)
+
+    monkeypatch.setattr(module, "move_champion", late)
+    done = promote(folder, decision, uri)
+    assert (done.version, done.promoted, done.previous, done.decision) == ("2", True, "1", "promote")
+    assert Registry(uri).alias("champion").tags["gate"] == "promote"
     assert numbers(uri) == {"champion": "2", "previous": "1", "challenger": None}
 
 

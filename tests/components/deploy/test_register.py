@@ -1,6 +1,7 @@
 """What the registry knows of a version."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
@@ -39,6 +40,48 @@ def test_tags_name_the_parent(stock, network):
 def test_a_bundle_is_registered_once(stock, uri):
     assert register(str(stock / "release-2"), Registry(uri)) == "3"
     assert Registry(uri).find("bundle_sha256", "nothing") is None
+
+
+class Server(Registry):
+    """Has no lock, as an MLflow server has none, and lets another program go first where both know of nothing yet."""
+
+    meanwhile = None
+
+    def locked(self):
+        return nullcontext()
+
+    def register(self, *arguments):
+        if action := self.meanwhile:
+            self.meanwhile = None
+            action()
+        return super().register(*arguments)
+
+
+def test_two_programs_register_the_same_bundle_once(stock, uri):
+    """Each looked before the other had made its version."""
+    store, release = Server(uri, "fresh"), str(stock / "release-0")
+    store.meanwhile = lambda: register(release, Registry(uri, "fresh"))
+    before = {run.info.run_id for run in store.client.search_runs([store.experiment()])}
+    assert register(release, store) == "1"
+    assert register(release, store) == "1"
+    (version,) = store.client.search_model_versions("name = 'fresh'")
+    runs = {run.info.run_id for run in store.client.search_runs([store.experiment()])}
+    assert runs - before == {version.run_id}, "the other's run is taken back"
+
+
+def test_an_answer_that_was_lost_makes_no_second_version(stock, uri, monkeypatch):
+    """The version was made, and the request for it is repeated."""
+    store, release = Registry(uri, "fresh"), str(stock / "release-0")
+    make = store.mlflow.register_model
+
+    def twice(*arguments, **options):
+        make(*arguments, **options)
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(store.mlflow, "register_model", twice)
+    assert register(release, store) == "1"
+    (version,) = store.client.search_model_versions("name = 'fresh'")
+    assert store.client.get_run(version.run_id).info.lifecycle_stage == "active"
 
 
 def test_parts_of_a_version_can_be_fetched(stock, uri, tmp_path):

@@ -74,6 +74,11 @@ def test_gates_at_a_server(uri, tmp_path, release, promotion, root, monkeypatch)
         store = Registry(address)
         assert CliRunner().invoke(app, command).exit_code == 0, "nothing was lost"
 
+        results = finish([start(root, PROGRAM, *command, "--name", "fresh") for _ in range(2)])
+        assert [code for code, _, _ in results] == [0, 0], results
+        assert len(store.client.search_model_versions("name = 'fresh'")) == 1, "the same release is registered once"
+        assert [(move.after, move.version) for move in history(Registry(address, "fresh"))] == [(None, "1")]
+
         results = finish([promotion(address, 1, "1"), promotion(address, 2, "1")])
         assert [code for code, _, _ in results] == [0, 0], results
         moves = [(move.after, move.version) for move in history(store)]
