@@ -40,3 +40,52 @@ def test_commands_have_the_options_that_are_used(root):
         assert "Usage" in known and not missing
     known = CliRunner().invoke(app, ["gate", "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
     assert "--champion" in known and "--registry" in known
+
+
+@pytest.fixture
+def github(tmp_path):
+    """A repository in the place of GitHub's, and a `gh` that writes down what it is told to comment."""
+    repository, programs = tmp_path / "github.git", tmp_path / "bin"
+    subprocess.run(["git", "init", "--quiet", "--bare", repository], check=True)
+    programs.mkdir()
+    (programs / "gh").write_text('#!/bin/sh\necho "$@" >"$COMMENT.arguments"\ncp "${7}" "$COMMENT"\n')
+    (programs / "gh").chmod(0o755)
+    return repository, {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "GH_TOKEN": "token",
+        "GITHUB_REPOSITORY": "owner/project",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://x-access-token:token@github.com/owner/project.git",
+    }
+
+
+def test_reports_are_posted_with_their_pictures(root, tmp_path, github):
+    """Of several pull requests at the same time, twice."""
+    repository, environment = github
+    for time in ("first", "second"):
+        running = {}
+        for number in ("7", "8", "9"):
+            place = tmp_path / number
+            (place / "pictures").mkdir(parents=True, exist_ok=True)
+            (place / "pictures" / "caption.jpg").write_text(f"{time} picture of {number}")
+            (place / "report.md").write_text(f"# {time} of {number}\n\n![Captions](pictures/caption.jpg)\n")
+            own = {"OUT": place, "PULL_REQUEST": number, "COMMENT": place / "comment"}
+            own["GITHUB_STEP_SUMMARY"] = place / "summary"
+            running[number] = subprocess.Popen([root / ".ci" / "post-report"], env=environment | own)
+        assert [process.wait(100) for process in running.values()] == [0, 0, 0]
+        for number in running:
+            comment = (tmp_path / number / "comment").read_text()
+            assert f"pr comment {number} " in (tmp_path / number / "comment.arguments").read_text()
+            assert (
+                comment.startswith(f"# {time} of {number}\n") and comment in (tmp_path / number / "summary").read_text()
+            )
+            (link,) = re.findall(r"\(https://github.com/owner/project/raw/(.*)\)", comment)
+            commit, _, path = link.partition("/")
+            shown = subprocess.run(
+                ["git", "-C", repository, "show", f"{commit}:{path}"], stdout=subprocess.PIPE, check=True
+            )
+            assert shown.stdout.decode() == f"{time} picture of {number}"
+    count = ["git", "-C", repository, "rev-list", "--count", "reports"]
+    assert subprocess.run(count, stdout=subprocess.PIPE, check=True).stdout == b"6\n"
