@@ -1,5 +1,6 @@
 """`ofa gate`, `bundle`, `promote`, `rollback`, `serve`, `deploy`: from evaluations to the champion, and to users."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -38,7 +39,7 @@ def gate(
     """
     from components.deploy.gate import gate
 
-    with _open_on_error(OFAError):
+    with _open_on_error(Exception):  # 1 would say that it was decided
         decision = gate(evaluations, out, params, champion or None, None if champion else registry or None, name)
     for finding in decision.findings:
         mark = {True: "pass", False: "FAIL", None: "?"}[finding.passed]
@@ -168,12 +169,15 @@ def deploy(
 
 
 @contextmanager
-def _open_on_error(*errors: type[OFAError]) -> Iterator[None]:
-    """Exit with the code for "could not decide" after these errors."""
+def _open_on_error(*errors: type[Exception]) -> Iterator[None]:
+    """Exit with the code for "could not decide" after these errors; defects of the program show their traceback."""
     from components.deploy.decision import EXIT_CODES, UNDECIDED
 
     try:
         yield
     except errors as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        if isinstance(error, OFAError):
+            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        else:
+            traceback.print_exc()
         raise typer.Exit(EXIT_CODES[UNDECIDED]) from None

@@ -1,5 +1,6 @@
 """The gate against the registered champion: on the same data, or evaluated anew."""
 
+import json
 import shutil
 
 import pytest
@@ -77,3 +78,14 @@ def test_the_command_exits_with_the_decision(uri, finished, tmp_path, params):
     assert result.exit_code == 0 and load_decision(out).decision == "reject"
     result = CliRunner().invoke(app, [*options, str(tmp_path / "none.yaml")])
     assert result.exit_code == 2 and "none.yaml: no such file" in result.stderr
+
+
+def test_a_gate_that_breaks_has_not_rejected(finished, tmp_path, params):
+    """Rows without measures are nothing that a user makes, yet the exit code 1 would be an answer."""
+    old = shutil.copytree(finished(0), tmp_path / "old")
+    rows = [json.loads(line) for line in (old / "caption" / "predictions.jsonl").read_text().splitlines()]
+    lines = [json.dumps({key: value for key, value in row.items() if key != "measures"}) + "\n" for row in rows]
+    (old / "caption" / "predictions.jsonl").write_text("".join(lines))
+    options = ["gate", "--evaluations", str(finished(1)), "--champion", str(old), "--params", params]
+    result = CliRunner().invoke(app, [*options, "--out", str(tmp_path / "gate.json")])
+    assert result.exit_code == 2 and "KeyError: 'measures'" in result.stderr
