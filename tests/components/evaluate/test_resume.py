@@ -26,24 +26,26 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
 
 
-def test_a_killed_run_keeps_what_it_had(tmp_path, network, table, root):
+@pytest.mark.parametrize(("processes", "later"), [(1, 2), (2, 1)])
+def test_a_killed_run_keeps_what_it_had(tmp_path, network, table, root, processes, later):
     out = tmp_path / "out"
     code = (
         "from components.evaluate.evaluate import evaluate\n"
-        f"evaluate('refcoco', {network()!r}, {table!r}, {str(out)!r}, batch_size=1, params=None)"
+        f"evaluate('refcoco', {network()!r}, {table!r}, {str(out)!r}, batch_size=1, params=None, processes={processes})"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=root, stderr=subprocess.DEVNULL)
+    options = {"cwd": root, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, "-c", code], **options)
     while len(lines(out / "predictions.jsonl")) < 3:
         assert process.poll() is None, "it ended too early to be killed"
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate(timeout=100)  # the output ends when the processes that it started have ended too
     before = lines(out / "predictions.jsonl")
     assert 3 <= len(before) < ROWS
     with open(out / "predictions.jsonl", "a") as file:
         file.write('{"uniq_id": "39", "row": 39, "predic')  # as a kill in the middle of a write leaves it
 
-    evaluate("refcoco", network(), table, str(out), batch_size=1, **QUICK)
+    evaluate("refcoco", network(), table, str(out), batch_size=1, processes=later, **QUICK)
     after = load_predictions(out)
     assert [row["uniq_id"] for row in after] == [str(i) for i in range(ROWS)]
     kept = {row["uniq_id"]: row["seconds"] for row in after}
