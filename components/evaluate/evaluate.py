@@ -122,7 +122,7 @@ def evaluate(
     rows, rejected, _ = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
     if not rows:
         raise OFAError(f"{', '.join(paths)}: no row could be evaluated")
-    measured = measure.measure(rows)
+    measured = measure.measure(rows, Path(out))
     trivial = baselines(measure, rows, train_table, objects) if train_table else {}
     times = latency(job, instance, network(), data, latency_samples)
     values = [row[measured.metric] for row in measured.rows]
@@ -148,7 +148,6 @@ def evaluate(
         skipped=measured.skipped,
     )
     _save(Path(out), result, rows, rejected, measured)
-    measure.write(Path(out), rows)
     if metrics:
         _save_numbers(Path(metrics), result)
     return result

@@ -80,8 +80,13 @@ class Measure:
         """What the truth of rows that share an id has in place of the first one's."""
         return {}
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
-        """Score predictions."""
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
+        """Score predictions.
+
+        Args:
+            rows: the predictions.
+            out: folder of the evaluation, for files of the task's own beside the predictions; None writes none.
+        """
         pairs = [(Prediction(r["uniq_id"], r["prediction"], r["score"]), r["references"]) for r in rows]
         scores = self.task.score([p for p, _ in pairs], [r for _, r in pairs])
         alone = [self.task.score([prediction], [reference]) for prediction, reference in pairs]
@@ -97,9 +102,6 @@ class Measure:
             means = {"exact_match": statistics.fmean(row["exact_match"] for row in values)}
             scores = {**scores, **means}
         return Measured(scores=scores, rows=values, metric=next(iter(means)))
-
-    def write(self, out: Path, rows: Sequence[Row]) -> None:
-        """Write files of the task's own beside the predictions; called after `measure` of the same rows."""
 
     def slices(self, row: Row) -> dict[str, str]:
         """Name and value of each property by which results are broken down."""

@@ -3,6 +3,7 @@
 A task without an entry here is judged by its own `Task.score`.
 """
 
+import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,10 @@ COCO_RESULTS = "results.json"
 """File of an evaluation of captions, in the format of COCO's server."""
 ENGLISH_METRICS = ("METEOR", "SPICE")
 """Caption metrics that know English words and sentences only."""
+SIZES = {"0-5 % of the picture": 0.05, "5-20 % of the picture": 0.2, "20-100 % of the picture": math.inf}
+"""Classes of boxes by their share of the picture's area (below)."""
+LENGTHS = {"1-2": 3, "3-5": 6, "6-10": 11, "11+": math.inf}
+"""Classes of expressions by number of words, in Chinese of characters (below)."""
 
 
 class CaptionMeasure(Measure):
@@ -50,7 +55,7 @@ class CaptionMeasure(Measure):
     def together(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {"references": [text for row in rows for text in self.truth(row, None)["references"]]}
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
         no_chinese = dict.fromkeys(ENGLISH_METRICS, "it knows no Chinese") if self._chinese else {}
         wanted = [name for name in caption.METRICS if name not in self.skip and name not in no_chinese]
         found = caption.score(
@@ -58,11 +63,10 @@ class CaptionMeasure(Measure):
             {row["uniq_id"]: row["references"] for row in rows},
             wanted,
         )
+        if out is not None:
+            caption.write_coco_results(out / COCO_RESULTS, {row["uniq_id"]: row["prediction"] for row in rows})
         values = [found.per_image[row["uniq_id"]] for row in rows]
         return Measured(scores=found.overall, rows=values, metric="CIDEr", skipped=found.skipped | no_chinese)
-
-    def write(self, out: Path, rows: Sequence[Row]) -> None:
-        caption.write_coco_results(out / COCO_RESULTS, {row["uniq_id"]: row["prediction"] for row in rows})
 
     def slices(self, row: Row) -> dict[str, str]:
         unit = "characters" if self._chinese else "words"
@@ -84,10 +88,10 @@ class GroundingMeasure(Measure):
             raise OFAError("the row has no box")
         return {"references": [list(reference.box)], "size": list(reference.size), "text": reference.text}
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
         boxes = [row["prediction"] for row in rows]
         truth = [row["references"][0] for row in rows]
-        found = grounding.report(boxes, truth, [row["size"] for row in rows], [row["text"] for row in rows])
+        found = grounding.report(boxes, truth)
         return Measured(
             scores={f"Acc@{threshold}": value for threshold, value in found.accuracy.items()}
             | {"mean_IoU": found.mean_iou},
@@ -99,10 +103,9 @@ class GroundingMeasure(Measure):
     def slices(self, row: Row) -> dict[str, str]:
         x0, y0, x1, y1 = row["references"][0]
         width, height = row["size"]
-        low, high = grounding.SIZES[_class((x1 - x0) * (y1 - y0) / (width * height), grounding.SIZES)]
         return {
-            "box size": f"{100 * low:g}-{100 * min(1.0, high):g} % of the picture",
-            "words in the expression": _class(len(split_characters(row["text"]).split()), grounding.LENGTHS),
+            "box size": _class((x1 - x0) * (y1 - y0) / (width * height), SIZES),
+            "words in the expression": _class(len(split_characters(row["text"]).split()), LENGTHS),
         }
 
 
@@ -121,7 +124,7 @@ class VqaMeasure(Measure):
             "answer_type": answer_type(reference),
         }
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
         values = [_confidence(row["references"], normalize_answer(row["prediction"])) for row in rows]
         by_type = {
             name: [value for value, row in zip(values, rows, strict=True) if row["answer_type"] == name]
@@ -160,8 +163,8 @@ def _confidence(answers: Mapping[str, float], wanted: str) -> float:
     return min(1.0, sum(value for answer, value in answers.items() if normalize_answer(answer) == wanted))
 
 
-def _class(value: float, classes: Mapping[str, tuple[float, float]]) -> str:
-    return next(name for name, (low, high) in classes.items() if low <= value < high)
+def _class(value: float, classes: Mapping[str, float]) -> str:
+    return next(name for name, end in classes.items() if value < end)
 
 
 _MEASURES: dict[type[Task], type[Measure]] = {

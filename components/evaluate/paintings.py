@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.evaluate.judges import Judges
 from components.evaluate.measure import Measure, Measured, Row
 from components.lineage import checkpoint_hash
 from ofa.api import OFA
@@ -29,11 +30,13 @@ from ofa.errors import OFAError
 from ofa.metrics.inception import Inception, missing
 from ofa.metrics.pictures import Gaussian, frechet_distance, inception_score
 from ofa.paint import Painter
+from ofa.progress import track
 
 PICTURES = "pictures"
 """Folder of an evaluation with the painted pictures, ID.png."""
 PROMPT = "caption: "
 AT_ONCE = 32
+"""Pictures in memory."""
 
 
 class PaintingMeasure(Measure):
@@ -48,48 +51,96 @@ class PaintingMeasure(Measure):
             scorer = OFA.from_pretrained(self.judges.judge, device).caption_scores
             self.task.rank = dataclasses.replace(painter_of(self.checkpoint), scorer=scorer).rank
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
-        measured = super().measure(rows)
-        painter = painter_of(self.checkpoint)
-        painted = self._painted = painter.pictures([row["prediction"] for row in rows])
-        wanted = painter.pictures([row["references"] for row in rows])
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
+        """Score predictions; their pictures are painted, looked at and kept a few at a time."""
+        measured, viewers = super().measure(rows, out), []
         if self.judges.judge:
-            measured = self._by_judge(measured, rows, painted, wanted)
+            viewers.append(_Captioner(self.judges.judge))
         else:
             measured.skipped["caption_score"] = (
                 "name a network that captions, `ofa evaluate run image_gen --judge models/caption`"
             )
         if self.judges.inception:
-            inception = Inception(self.judges.inception)
-            features, classes = inception(painted)
-            real = Gaussian.load(self.judges.real) if self.judges.real else Gaussian.of(inception(wanted)[0])
-            measured.scores["FID"] = frechet_distance(Gaussian.of(features), real)
-            measured.scores["IS"], _ = inception_score(classes)
+            viewers.append(_Inception(self.judges))
         else:
             measured.skipped["FID, IS"] = missing()
+        painter = painter_of(self.checkpoint)
+        for start in track(range(0, len(rows), AT_ONCE), label="paint", unit="batch"):
+            part = rows[start : start + AT_ONCE]
+            painted = painter.pictures([row["prediction"] for row in part])
+            compared = any(viewer.compares for viewer in viewers)
+            wanted = painter.pictures([row["references"] for row in part]) if compared else []
+            for viewer in viewers:
+                viewer.look(part, painted, wanted)
+            if out is not None:
+                _keep(out / PICTURES, part, painted)
+        for viewer in viewers:
+            measured = viewer.judge(measured)
         return measured
 
-    def write(self, out: Path, rows: Sequence[Row]) -> None:
-        folder = out / PICTURES
-        folder.mkdir(parents=True, exist_ok=True)
-        for row, picture in zip(rows, self._painted, strict=True):
-            picture.save(folder / f"{row['uniq_id'].replace('/', '_')}.png")
 
-    def _by_judge(
-        self, measured: Measured, rows: Sequence[Row], painted: Sequence[Image.Image], wanted: Sequence[Image.Image]
-    ) -> Measured:
-        judge = OFA.from_pretrained(self.judges.judge)
+class _Captioner:
+    """A network that captions: how likely the text is of a picture, and what its ResNet sees."""
+
+    compares = True
+    """It also looks at the pictures that were to be painted."""
+
+    def __init__(self, path: str):
+        self.path, self.net = path, OFA.from_pretrained(path)
+        self.scores: list[float] = []
+        self.painted: list[NDArray] = []
+        self.wanted: list[NDArray] = []
+
+    def look(self, rows: Sequence[Row], painted: Sequence[Image.Image], wanted: Sequence[Image.Image]) -> None:
         texts = [row["prompt"].partition(PROMPT)[2] for row in rows]
-        found = judge.caption_scores(painted, texts)
+        found = self.net.caption_scores(painted, texts)
         for text, score in zip(texts, found, strict=True):
             if not np.isfinite(score):
-                raise OFAError(f"{self.judges.judge}: cannot say {text!r}; take a judge that captions with such words")
+                raise OFAError(f"{self.path}: cannot say {text!r}; take a judge that captions with such words")
+        self.scores += found
+        self.painted.append(judge_features(self.net, painted))
+        self.wanted.append(judge_features(self.net, wanted))
+
+    def judge(self, measured: Measured) -> Measured:
         scores = {
-            "caption_score": float(np.mean(found)),
-            "judge_distance": distance(judge_features(judge, painted), judge_features(judge, wanted)),
+            "caption_score": float(np.mean(self.scores)),
+            "judge_distance": distance(np.concatenate(self.painted), np.concatenate(self.wanted)),
         }
-        values = [row | {"caption_score": score} for row, score in zip(measured.rows, found, strict=True)]
+        pairs = zip(measured.rows, self.scores, strict=True)
+        values = [row | {"caption_score": score} for row, score in pairs]
         return dataclasses.replace(measured, scores=measured.scores | scores, rows=values, metric="caption_score")
+
+
+class _Inception:
+    """Inception v3: FID and IS."""
+
+    def __init__(self, judges: Judges):
+        self.net, self.real = Inception(judges.inception), judges.real
+        self.compares = not self.real
+        self.painted: list[NDArray] = []
+        self.classes: list[NDArray] = []
+        self.wanted: list[NDArray] = []
+
+    def look(self, rows: Sequence[Row], painted: Sequence[Image.Image], wanted: Sequence[Image.Image]) -> None:
+        features, classes = self.net(painted)
+        self.painted.append(features)
+        self.classes.append(classes)
+        if self.compares:
+            self.wanted.append(self.net(wanted)[0])
+
+    def judge(self, measured: Measured) -> Measured:
+        real = Gaussian.of(np.concatenate(self.wanted)) if self.compares else Gaussian.load(self.real)
+        scores = {
+            "FID": frechet_distance(Gaussian.of(np.concatenate(self.painted)), real),
+            "IS": inception_score(np.concatenate(self.classes))[0],
+        }
+        return dataclasses.replace(measured, scores=measured.scores | scores)
+
+
+def _keep(folder: Path, rows: Sequence[Row], pictures: Sequence[Image.Image]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for row, picture in zip(rows, pictures, strict=True):
+        picture.save(folder / f"{row['uniq_id'].replace('/', '_')}.png")
 
 
 def painter_of(checkpoint: str) -> Painter:
@@ -108,13 +159,10 @@ def painter_of(checkpoint: str) -> Painter:
 
 @torch.inference_mode()
 def judge_features(judge: OFA, pictures: Sequence[Image.Image]) -> NDArray:
-    """(N, C) what a network's ResNet sees in pictures, averaged over each."""
+    """(N, C) what a network's ResNet sees in N pictures, averaged over each."""
     size = judge.task("caption").settings.patch_image_size
-    found = []
-    for start in range(0, len(pictures), AT_ONCE):
-        part = torch.stack([resize(picture, size) for picture in pictures[start : start + AT_ONCE]])
-        found.append(judge.net.encoder.resnet(normalize(part, *HALF).to(judge.device)).mean((2, 3)).float().cpu())
-    return torch.cat(found).numpy()
+    pixels = torch.stack([resize(picture, size) for picture in pictures])
+    return judge.net.encoder.resnet(normalize(pixels, *HALF).to(judge.device)).mean((2, 3)).float().cpu().numpy()
 
 
 def distance(features: NDArray, others: NDArray) -> float:

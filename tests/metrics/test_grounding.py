@@ -53,12 +53,10 @@ def test_thresholds():
 def test_report_counts_by_hand():
     truth = [[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 100, 100], [0, 0, 30, 30]]
     predicted = [[0, 0, 10, 10], [50, 50, 60, 60], [0, 0, 100, 55], [0, 0, 30, 29]]
-    found = report(predicted, truth, [(100, 100)] * 4, ["dog", "the left dog", "a very large brown dog", "dog"])
+    found = report(predicted, truth)
     assert found.accuracy == {0.5: 0.75, 0.6: 0.5, 0.7: 0.5, 0.8: 0.5, 0.9: 0.5}
     assert found.mean_iou == pytest.approx((1 + 0 + 0.55 + 29 / 30) / 4, abs=1e-6)
     assert found.histogram == (1, 0, 0, 0, 0, 1, 0, 0, 0, 2)
-    assert found.by_size == {"small": (0.5, 2), "medium": (1.0, 1), "large": (1.0, 1)}
-    assert found.by_length == {"1-2": (1.0, 2), "3-5": (0.5, 2)}
 
 
 def test_numbers_of_boxes_must_agree():

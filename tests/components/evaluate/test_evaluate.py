@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.evaluate.evaluate import evaluate
+from components.evaluate.measures import measure_for
 from components.evaluate.record import load, load_predictions
+from ofa import tasks
 from ofa.errors import OFAError
 from ofa.metrics import caption
 from ofa.metrics.grounding import accuracy, iou
@@ -37,6 +39,20 @@ def test_every_row_is_predicted_once_and_scored(tmp_path, network, boxes):
     assert sum(found.histograms["IoU"]) == 10
     assert found.interval[0] <= found.score <= found.interval[1]
     assert load(tmp_path / "out") == found
+
+
+def test_boxes_are_told_apart_by_size_and_length_of_the_expression():
+    """Of a picture of 100 x 100 pixels."""
+    measure = measure_for(tasks.create("refcoco"))
+    classes = {}
+    for side, text in ((10, "dog"), (22, "the left dog"), (23, "a very large brown dog with a hat"), (99, "the " * 11)):
+        classes |= {side: measure.slices({"references": [[0, 0, side, side]], "size": [100, 100], "text": text})}
+    assert [row["box size"].partition(" ")[0] for row in classes.values()] == ["0-5", "0-5", "5-20", "20-100"]
+    assert [row["words in the expression"] for row in classes.values()] == ["1-2", "3-5", "6-10", "11+"]
+    assert measure.slices({"references": [[0, 0, 9, 9]], "size": [9, 9], "text": "左边的狗"}) == {
+        "box size": "20-100 % of the picture",
+        "words in the expression": "3-5",
+    }
 
 
 def test_lineage_is_that_of_the_files(tmp_path, network, boxes):

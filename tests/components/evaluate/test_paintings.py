@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torchvision.models import inception_v3
 
+from components.evaluate import paintings
 from components.evaluate.evaluate import evaluate
 from components.evaluate.judges import Judges
 from components.evaluate.paintings import distance, judge_features
@@ -93,6 +94,22 @@ def test_fid_and_is(painter, table, tmp_path):
     wanted, _ = inception(paint([row["references"] for row in rows]))
     assert found.scores["FID"] == pytest.approx(distance(features, wanted), rel=1e-4)
     assert found.scores["IS"] == pytest.approx(inception_score(classes)[0], rel=1e-4)
+
+
+def test_few_pictures_are_in_memory(painter, table, tmp_path, monkeypatch):
+    whole = run(painter, table, tmp_path / "out", beam=1, judge=painter)
+    paint, sizes = Painter.pictures, []
+
+    def counted(self, codes):
+        sizes.append(len(codes))
+        return paint(self, codes)
+
+    monkeypatch.setattr(Painter, "pictures", counted)
+    monkeypatch.setattr(paintings, "AT_ONCE", 2)
+    parts = run(painter, table, tmp_path / "out", beam=1, judge=painter)
+    assert max(sizes) == 2 and sum(sizes) >= 2 * len(TEXTS)
+    assert parts.scores == pytest.approx(whole.scores, abs=1e-5)
+    assert len(list((tmp_path / "out" / "pictures").iterdir())) == len(TEXTS)
 
 
 def test_a_judge_must_know_the_words(painter, tmp_path):
