@@ -1,4 +1,4 @@
-"""VQA accuracy by hand-computed cases and by the definition."""
+"""VQA accuracy by hand-computed cases, by the definition, and as recorded from the official program."""
 
 from fractions import Fraction
 from itertools import combinations
@@ -35,6 +35,18 @@ from ofa.metrics.vqa import accuracy, normalize_answer, report
         ("an", ""),
         ("10:30", "10:30"),
         ("it's", "it's"),
+        # Recorded from the official program, as salesforce-lavis 1.0.2 has it:
+        ("Mr. Smith's dog, a cat", "mr smith's dog cat"),
+        ("1,000 or 2.5", "1000 or 2.5"),
+        ("couldnt've", "couldn't've"),
+        ("(the) U.S. flag?", "us flag"),
+        ("half past ten; maybe", "half past 10 maybe"),
+        ("somebody'd", "somebodyd"),
+        ("NONE of them", "0 of them"),
+        ("10,5,three", "105three"),
+        ("yes/no, maybe", "yes no maybe"),
+        ("x=1+2", "x 1 2"),
+        ("o clock oclock", "o clock o'clock"),
     ],
 )
 def test_normalization(answer, expected):
@@ -52,6 +64,20 @@ def test_normalized_answers_have_no_capitals_articles_or_double_spaces(answer):
 def test_ten_people(votes, expected):
     given = ["red"] * votes + [f"other {i}" for i in range(10 - votes)]
     assert accuracy("Red.", given) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "people", "expected"),
+    [
+        ("DON'T KNOW.", {"red": 2, "don't know": 2, "t shirt": 4, "no": 2}, 0.6),
+        ("two,dogs", {"don't know": 5, "blue dog": 5}, 0.0),
+        ("none", {"red": 7, "no": 1, "yes": 2}, 0.0),
+        ("T SHIRT.", {"t shirt": 10}, 1.0),
+        ("Two", {"2": 3, "blue dog": 5, "don't know": 2}, 0.9),
+    ],
+)
+def test_accuracies_are_those_of_the_official_program(answer, people, expected):
+    assert accuracy(answer, [given for given, count in people.items() for _ in range(count)]) == pytest.approx(expected)
 
 
 @given(
