@@ -113,7 +113,8 @@ def markdown(
         lines += ["", "</details>"]
     if gate:
         marks = {True: "pass", False: "**fail**", None: "**?**"}
-        lines += ["", f"## Gate: {gate['decision']}", "", gate["reason"], "", "| | task | rule | why |"]
+        reason = gate["reason"][0].upper() + gate["reason"][1:]
+        lines += ["", f"## Gate: {gate['decision']}", "", reason, "", "| | task | rule | why |"]
         lines += ["| --- | --- | --- | --- |"]
         lines += [f"| {marks[f['passed']]} | {f['task']} | {f['rule']} | {f['why']} |" for f in gate["findings"]]
     for text, path in (pictures or {}).items():
