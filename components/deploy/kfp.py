@@ -19,11 +19,11 @@ def gate_release(
         evaluations: Evaluation folders, one a task.
         policy: The section `gate` of params.yaml.
         registry: MLflow tracking address.
-        decision: The decision as JSON.
         tables: Folder of the tables that were evaluated; the champion is evaluated on them where it was not yet.
 
     Returns:
-        promote, reject or undecided.
+        decision: The decision as JSON.
+        Output: promote, reject or undecided.
     """
     from components.deploy.gate import gate
 
@@ -43,7 +43,9 @@ def bundle_release(
     Args:
         evaluations: Evaluation folders, one a task.
         networks: The checkpoint folders that were evaluated.
-        release: The bundle.
+
+    Returns:
+        release: The bundle: the networks with the evaluations that they were judged by.
     """
     from components.deploy.bundle import bundle
 
@@ -64,7 +66,7 @@ def promote_release(
     Where another version became the champion since the gate decided, it decides again.
 
     Args:
-        release: The bundle.
+        release: Networks with their evaluations, in one folder.
         decision: The gate's decision.
         registry: MLflow tracking address.
         report: Page to keep with the version.
@@ -72,7 +74,7 @@ def promote_release(
         pipeline_run: Id of the pipeline run, kept as a tag.
 
     Returns:
-        The version in the registry.
+        Output: The version in the registry.
     """
     from components.deploy.promote import promote
 
@@ -89,7 +91,7 @@ def look_for_news(version: str, registry: str) -> str:
         registry: MLflow tracking address.
 
     Returns:
-        new or known.
+        Output: new or known.
     """
     from components.deploy.renewal import is_new
 
@@ -102,6 +104,8 @@ def get_champion(registry: str, release: dsl.Output[dsl.Model]):
 
     Args:
         registry: MLflow tracking address.
+
+    Returns:
         release: Its bundle: a checkpoint folder a task.
     """
     from components.deploy.registry import CHAMPION, Registry
@@ -122,6 +126,8 @@ def pick_network(networks: dsl.Input[dsl.Model], task: str, network: dsl.Output[
     Args:
         networks: A release, or any folder with a checkpoint folder a task.
         task: Name of the task.
+
+    Returns:
         network: Checkpoint folder.
     """
     import shutil
@@ -161,12 +167,14 @@ def close_run(
     """Write how the run ended and remove what its trainings left on a cluster: always, whatever went wrong before.
 
     Args:
-        page: The page.
         status: Filled in by Kubeflow Pipelines.
         pipeline: Name of the pipeline.
         registry: MLflow tracking address.
         pipeline_run: Id of the run.
         nodes: Nodes of its trainings; 0: they were steps of their own.
+
+    Returns:
+        page: How the run ended: its state, the error, the registered version.
     """
     import os
 

@@ -22,11 +22,13 @@ def evaluate_network(
         task: Name of the task.
         network: Checkpoint folder.
         tables: Folder of tables.
+        split: Which split to evaluate.
+        settings: Fields of the section `evaluate` of params.yaml.
+
+    Returns:
         evaluation: Folder with scores, lineage and predictions.
         metrics: The scores, as the page of the pipeline shows them.
         answers: Which answers are taken for which; empty where answers are no texts that repeat.
-        split: Which split to evaluate.
-        settings: Fields of the section `evaluate` of params.yaml.
     """
     from tempfile import TemporaryDirectory
 
@@ -59,11 +61,13 @@ def write_report(
         evaluations: Evaluation folders, one a task.
         tables: Folder of the tables that were evaluated; the page shows pictures of them.
         decision: The gate's decision.
-        page: The report, in one file.
         stem: What the training of the stem left, for its curves.
-        pretrain: What pretraining left.
-        finetune: What finetuning left, for each task.
-        title: Of the page.
+        pretrain: What pretraining left, for its curves.
+        finetune: What finetuning left for each task, for its curves.
+        title: Title of the page.
+
+    Returns:
+        page: The report, in one file.
     """
     from components.evaluate.report import report
 

@@ -13,8 +13,10 @@ def fetch_data(raw: dsl.Output[dsl.Dataset], settings: dict):
     """Get raw data: the built-in pictures, or real data from a folder, an address or a git revision.
 
     Args:
-        raw: Folder of raw data with a manifest of its files.
         settings: The section `fetch` of params.yaml.
+
+    Returns:
+        raw: Folder of raw data with a manifest of its files.
     """
     from components.preprocess.fetch import fetch
     from components.preprocess.settings import step_arguments
@@ -32,9 +34,11 @@ def validate_data(
 
     Args:
         raw: Folder of raw data.
+        settings: The section `validate` of params.yaml.
+
+    Returns:
         validated: Folder with the report, the Data Docs and the rejected rows.
         docs: The first page of the Data Docs.
-        settings: The section `validate` of params.yaml.
     """
     import shutil
 
@@ -61,10 +65,12 @@ def build_shards(
     Args:
         raw: Folder of raw data.
         validated: What validation made of it; its rejected rows are left out.
-        part: Folder of shards.
         number: Which share, from 0.
-        numbers: All of them.
+        numbers: The numbers of all shares.
         settings: The section `tables` of params.yaml.
+
+    Returns:
+        part: Folder of shards.
     """
     from components.preprocess.parts import build_part
     from components.preprocess.settings import step_arguments
@@ -90,9 +96,11 @@ def build_tables(
     Args:
         raw: Folder of raw data.
         validated: What validation made of it; its rejected rows are left out.
-        tables: Folder of the tables, their statistics, the list of answers and the negatives.
         settings: The section `tables` of params.yaml.
         parts: Folders of shards; what they lack is built here.
+
+    Returns:
+        tables: Folder of the tables, their statistics, the list of answers and the negatives.
     """
     from components.preprocess.settings import step_arguments
     from components.preprocess.tables import tables as build
@@ -119,11 +127,13 @@ def code_images(
     Args:
         tables: Folder of tables.
         vqgan: Folder of a VQ-GAN.
-        codes: Folder of the tables of codes, and of the VQ-GAN.
         image_size: Side of the coded squares in pixels.
         shard: Make this part only, from 0.
         shards: Parts that each table is cut into.
         max_bad_rows: Rows that may be left out because their picture cannot be read.
+
+    Returns:
+        codes: Folder of the tables of codes, and of the VQ-GAN.
     """
     from components.preprocess.codes import codes as step
 
@@ -145,8 +155,10 @@ def describe_tables(tables: dsl.Input[dsl.Dataset], page: dsl.Output[dsl.HTML], 
 
     Args:
         tables: Folder of tables.
-        page: The page, in one file.
         examples: Rows of each table to show.
+
+    Returns:
+        page: The page, in one file.
     """
     from components.preprocess.stats import stats
 
@@ -162,7 +174,7 @@ def find_version(settings: dict) -> str:
         settings: The section `fetch` of params.yaml.
 
     Returns:
-        The version.
+        Output: The version.
     """
     from components.preprocess.fetch import fetch, find_version
     from components.preprocess.settings import step_arguments

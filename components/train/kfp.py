@@ -38,17 +38,19 @@ def train_vqgan(
 
     Args:
         tables: Folder of tables.
-        network: Folder of the VQ-GAN.
-        run: Folder with the settings and the curves of the training.
-        metrics: The last validation.
         train: The section `train` of params.yaml, which all trainings share.
         vqgan: The section `vqgan`.
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
-        gpus: GPUs of each of them.
-        queue: Kueue's queue that they wait in until all can start; empty: none.
+        gpus: GPUs of each node that trains.
+        queue: Kueue's queue that the nodes wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
+
+    Returns:
+        network: Folder of the VQ-GAN.
+        run: Folder with the settings and the curves of the training.
+        metrics: The last validation.
     """
     from components.train import step
 
@@ -80,9 +82,6 @@ def train_stem(
 
     Args:
         tables: Folder of tables.
-        network: Checkpoint folder.
-        run: Folder with the settings and the curves of the training.
-        metrics: The last validation.
         model: The section `model` of params.yaml.
         train: The section `train`, which all trainings share.
         stem: The section `stem`.
@@ -90,9 +89,14 @@ def train_stem(
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
-        gpus: GPUs of each of them.
-        queue: Kueue's queue that they wait in until all can start; empty: none.
+        gpus: GPUs of each node that trains.
+        queue: Kueue's queue that the nodes wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
+
+    Returns:
+        network: Checkpoint folder.
+        run: Folder with the settings and the curves of the training.
+        metrics: The last validation.
     """
     from components.train import step
 
@@ -125,18 +129,20 @@ def pretrain_network(
     Args:
         tables: Folder of tables.
         stem: Network to start from.
-        network: Checkpoint folder.
-        run: Folder with the settings and the curves of the training.
-        metrics: The last validation, if there is one.
         model: The section `model` of params.yaml.
         train: The section `train`, which all trainings share.
         pretrain: The section `pretrain`.
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
-        gpus: GPUs of each of them.
-        queue: Kueue's queue that they wait in until all can start; empty: none.
+        gpus: GPUs of each node that trains.
+        queue: Kueue's queue that the nodes wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
+
+    Returns:
+        network: Checkpoint folder.
+        run: Folder with the settings and the curves of the training.
+        metrics: The last validation, if there is one.
     """
     from components.train import step
 
@@ -170,17 +176,19 @@ def finetune_network(
         name: Key of the section `finetune`.
         tables: Folder of tables.
         pretrained: Network to start from.
-        network: Checkpoint folder.
-        run: Folder with the settings and the curves of the training.
-        metrics: The last validation.
         train: The section `train` of params.yaml, which all trainings share.
         finetune: The section `finetune`.
         registry: MLflow tracking address that the curves are logged to.
         placed: Filled in by Kubeflow Pipelines: what each node is given.
         nodes: Nodes that train, as a TrainJob; 0: this step trains itself.
-        gpus: GPUs of each of them.
-        queue: Kueue's queue that they wait in until all can start; empty: none.
+        gpus: GPUs of each node that trains.
+        queue: Kueue's queue that the nodes wait in until all can start; empty: none.
         hours: The cluster stops the training after that long.
+
+    Returns:
+        network: Checkpoint folder.
+        run: Folder with the settings and the curves of the training.
+        metrics: The last validation.
     """
     from components.train import step
 
