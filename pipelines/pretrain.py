@@ -2,8 +2,9 @@
 
 from kfp import dsl
 
+from components.evaluate.kfp import write_report
 from pipelines.chains import Training, closing, data_tables, evaluation, pretraining
-from pipelines.placement import LIFE, Machines
+from pipelines.placement import LIFE, Machines, place
 
 
 @dsl.pipeline(
@@ -57,4 +58,10 @@ def pretrain(
         built = data_tables(fetch, validate, tables, shards)
         made = pretraining(built, model, train, stem, pretrain, registry, training)
         with dsl.ParallelFor(tasks, name="tasks") as task:
-            evaluation(task, made.network, built, evaluate, machines)
+            evaluated = evaluation(task, made.network, built, evaluate, machines)
+        evaluations = dsl.Collected(evaluated.outputs["evaluation"])
+        place(
+            write_report(
+                evaluations=evaluations, tables=built, stem=made.stem_run, pretrain=made.run, title="OFA pretraining"
+            )
+        )

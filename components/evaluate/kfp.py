@@ -48,19 +48,19 @@ def evaluate_network(
 def write_report(
     evaluations: dsl.Input[list[dsl.Artifact]],
     tables: dsl.Input[dsl.Dataset],
-    decision: dsl.Input[dsl.Artifact],
     page: dsl.Output[dsl.HTML],
+    decision: dsl.Input[dsl.Artifact] = None,
     stem: dsl.Input[dsl.Artifact] = None,
     pretrain: dsl.Input[dsl.Artifact] = None,
     finetune: dsl.Input[list[dsl.Artifact]] = None,
     title: str = "OFA evaluation",
 ):
-    """Write a page about a release.
+    """Write a page about networks: scores, curves, pictures.
 
     Args:
         evaluations: Evaluation folders, one a task.
         tables: Folder of the tables that were evaluated; the page shows pictures of them.
-        decision: The gate's decision.
+        decision: The gate's decision, if it was asked.
         stem: What the training of the stem left, for its curves.
         pretrain: What pretraining left, for its curves.
         finetune: What finetuning left for each task, for its curves.
@@ -73,4 +73,5 @@ def write_report(
 
     training = [run.path for run in (stem, pretrain, *(finetune or ())) if run]
     page.path += ".html"
-    report([evaluation.path for evaluation in evaluations], page.path, decision.path, training, title)
+    gate = decision.path if decision else None
+    report([evaluation.path for evaluation in evaluations], page.path, gate, training, title)

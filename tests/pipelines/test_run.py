@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from components.deploy.registry import Registry
+from ofa.checkpoint import load_folder
 from ofa.errors import OFAError
 from ofa.settings import load_yaml
 from pipelines.commands.pipeline import app
@@ -73,6 +74,19 @@ def test_retraining_ends_at_once_where_the_data_are_known(released, start):
         "look-for-news",
     ]
     assert "decision" not in again and "SUCCEEDED" in Path(again["end"]).read_text()
+
+
+@pytest.mark.slow
+def test_pretraining_ends_with_a_network_and_a_page_of_its_scores_and_curves(start, tmp_path):
+    said = start("pretrain", "--out", tmp_path)
+    assert "decision" not in said and "SUCCEEDED" in Path(said["end"]).read_text()
+    (network,) = tmp_path.glob("*/pretrain-network/network")
+    load_folder(network)
+    found = tmp_path.glob("*/*/evaluate-network/evaluation/evaluation.json")
+    assert sorted(json.loads(path.read_text())["task"] for path in found) == sorted(TASKS)
+    page = Path(said["report"]).read_text()
+    assert all(f"{word} loss" in page for word in ("stem", "pretrain")) and all(task in page for task in TASKS)
+    assert not Registry(said["registry"]).client.search_model_versions("name = 'ofa'"), "nothing is registered"
 
 
 def test_networks_that_exist_are_judged_without_being_registered(released, start, tmp_path):
