@@ -53,11 +53,17 @@ SPECS = {
         predictor={
             "type": "object",
             "required": ["containers"],
-            "properties": {"minReplicas": {"type": "integer"}, "maxReplicas": {"type": "integer"}, "labels": LABELS},
+            "properties": {
+                "minReplicas": {"type": "integer"},
+                "maxReplicas": {"type": "integer"},
+                "scaleMetric": {"enum": ["cpu", "memory", "concurrency", "rps"]},
+                "scaleTarget": {"type": "integer"},
+                "labels": LABELS,
+            },
         },
     ),
 }
 """The schema of `spec`, by version and kind."""
 
-NOT_OF_A_POD = ("minReplicas", "maxReplicas", "labels")
+NOT_OF_A_POD = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "labels")
 """Fields of an InferenceService's predictor that no pod has."""

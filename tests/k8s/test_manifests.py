@@ -13,6 +13,8 @@ from tests.k8s.crds import NOT_OF_A_POD, SPECS
 from tests.k8s.kubectl import kubectl
 
 OVERLAYS = ("local", "gpu", "production")
+OF_THE_CLUSTER = {"ClusterQueue", "Namespace", "PriorityClass", "ResourceFlavor"}
+"""Kinds that stand in no namespace."""
 VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -27,19 +29,27 @@ def render(root):
     return made
 
 
+def templates(objects):
+    """Object, labels of its pods and their specification, of everything that starts pods."""
+    for found in objects:
+        spec = found.get("spec", {})
+        made = []
+        if found["kind"] in ("Deployment", "StatefulSet", "Job"):
+            made = [spec["template"]]
+        elif found["kind"] == "CronJob":
+            made = [spec["jobTemplate"]["spec"]["template"]]
+        elif found["kind"] == "InferenceService":  # KServe gives these labels to the pods
+            made = [{"metadata": {"labels": spec["predictor"]["labels"]}, "spec": spec["predictor"]}]
+        elif found["kind"] == "TrainingRuntime":
+            made = [job["template"]["spec"]["template"] for job in spec["template"]["spec"]["replicatedJobs"]]
+        for template in made:
+            yield found, template["metadata"]["labels"], template["spec"]
+
+
 def pods(objects):
     """Name and pod specification of everything that starts pods."""
-    for found in objects:
-        name, spec = f"{found['kind']}/{found['metadata']['name']}", found.get("spec", {})
-        if found["kind"] in ("Deployment", "StatefulSet", "Job"):
-            yield name, spec["template"]["spec"]
-        elif found["kind"] == "CronJob":
-            yield name, spec["jobTemplate"]["spec"]["template"]["spec"]
-        elif found["kind"] == "InferenceService":
-            yield name, spec["predictor"]
-        elif found["kind"] == "TrainingRuntime":
-            for job in spec["template"]["spec"]["replicatedJobs"]:
-                yield name, job["template"]["spec"]["template"]["spec"]
+    for found, _, spec in templates(objects):
+        yield f"{found['kind']}/{found['metadata']['name']}", spec
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -108,7 +118,9 @@ def test_images_have_one_tag_and_ours_is_that_of_the_project(render, overlay):
 def test_what_objects_name_is_there(render, overlay):
     objects = render(overlay)
     known = {(found["kind"], found["metadata"]["name"]) for found in objects}
-    assert {found["metadata"].get("namespace", "ofa") for found in objects} == {"ofa", "kubeflow"}
+    for found in objects:
+        places = {None} if found["kind"] in OF_THE_CLUSTER else {"ofa", "kubeflow"}
+        assert found["metadata"].get("namespace") in places, f"{found['kind']}/{found['metadata']['name']}"
     for name, pod in pods(objects):
         account = pod.get("serviceAccountName")
         assert account is None or ("ServiceAccount", account) in known, name
@@ -124,19 +136,49 @@ def test_everything_is_denied_that_is_not_allowed(render):
     policies = [found for found in render("production") if found["kind"] == "NetworkPolicy"]
     (deny,) = (found["spec"] for found in policies if found["metadata"]["name"] == "default-deny")
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    labels = set()
-    for found in render("local"):
-        template = found.get("spec", {})
-        if found["kind"] == "CronJob":
-            template = template["jobTemplate"]["spec"]
-        elif found["kind"] == "TrainingRuntime":
-            template = template["template"]["spec"]["replicatedJobs"][0]["template"]["spec"]
-        if found["kind"] in ("Deployment", "StatefulSet", "CronJob", "TrainingRuntime"):
-            labels.add(template["template"]["metadata"]["labels"]["app.kubernetes.io/name"])
-    assert labels == {"postgres", "mlflow", "objects", "ofa", "retrain", "ofa-training"}
-    for found in policies:
-        name = found["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name")
-        assert name is None or name in labels, f"{found['metadata']['name']} chooses no pod"
+    chosen = {found["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name") for found in policies}
+    assert chosen >= {labels["app.kubernetes.io/name"] for _, labels, _ in templates(render("production"))}
+
+
+def chosen(selector, labels):
+    """Whether a selector of labels chooses an object with `labels`."""
+    assert selector.keys() <= {"matchLabels"}
+    return selector.get("matchLabels", {}).items() <= labels.items()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_selector_finds_pods_with_the_port_that_is_meant(render, overlay):
+    objects, checked = render(overlay), set()
+    services = [found for found in objects if found["kind"] == "Service"]
+    for found in objects:
+        kind, spec, place = found["kind"], found.get("spec", {}), found["metadata"].get("namespace")
+        there = [
+            (labels, pod) for owner, labels, pod in templates(objects) if owner["metadata"].get("namespace") == place
+        ]
+        wanted, ports = None, []
+        if kind == "Service":
+            wanted = {"matchLabels": spec["selector"]}
+            ports = [port.get("targetPort", port["port"]) for port in spec["ports"]]
+        elif kind == "PodDisruptionBudget":
+            wanted = spec["selector"]
+        elif kind == "NetworkPolicy":
+            wanted = spec["podSelector"]
+            ports = [port["port"] for rule in spec.get("ingress", ()) for port in rule.get("ports", ())]
+        elif kind == "ServiceMonitor":
+            (service,) = (one for one in services if chosen(spec["selector"], one["metadata"].get("labels", {})))
+            names = {port.get("name") for port in service["spec"]["ports"]}
+            assert {endpoint["port"] for endpoint in spec["endpoints"]} <= names
+            checked.add(kind)
+        if wanted is not None:
+            matching = [pod for labels, pod in there if chosen(wanted, labels)]
+            assert matching, f"{kind}/{found['metadata']['name']} chooses no pod"
+            open_ = {
+                port["containerPort"] for pod in matching for one in pod["containers"] for port in one.get("ports", ())
+            }
+            assert set(ports) <= open_, f"{kind}/{found['metadata']['name']}: {ports}"
+            checked.add(kind)
+    assert checked >= {"Service", "PodDisruptionBudget", "NetworkPolicy"}
+    assert overlay != "production" or "ServiceMonitor" in checked
 
 
 def test_steps_may_make_trainjobs_and_nothing_more(render):
