@@ -115,6 +115,18 @@ class Cluster:
         """Names of the jobs that were to be deleted, each time."""
         return [request.name for request in self.api[kmock.action.DELETE]]
 
+    @property
+    def asked(self):
+        """Group, resource and verb of every request about the namespace, as rights name them."""
+        return {
+            (
+                request.resource.group,
+                "/".join(filter(None, (request.resource.plural, request.subresource))),
+                request.action.value.lower().replace("fetch", "get"),
+            )
+            for request in self.api[kmock.namespace(NAMESPACE)]
+        }
+
     def _objects(self):
         return list(self.api.objects.items())
 

@@ -10,9 +10,10 @@ import threading
 
 import kmock
 import pytest
+import yaml
 from kubeflow_trainer_api import models
 
-from components.train.trainjob import QUEUE, RUN, Job, JobFailed, Unanswered, train
+from components.train.trainjob import QUEUE, RUN, Job, JobFailed, Unanswered, delete_all, train
 from ofa.errors import OFAError
 from tests.components.train.cluster import Cluster
 
@@ -91,6 +92,21 @@ def test_the_log_is_shown_and_a_finished_job_stays(cluster, run):
     said = run()
     assert [line for line in said if line.startswith("step")] == ["step 1 loss 2.5", "step 2 loss 2.1"]
     assert cluster.deleted == []
+
+
+def test_a_step_has_the_rights_that_it_uses_and_no_others(cluster, run, root):
+    looks(cluster, lambda name: cluster.pod(), None, lambda name: cluster.end(name, "Complete"))
+    run()
+    delete_all("run-1", cluster.client())
+    role, _ = yaml.safe_load_all((root / "k8s/runs/accounts.yaml").read_text())
+    allowed = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert cluster.asked == allowed
 
 
 @pytest.mark.parametrize(
