@@ -6,7 +6,7 @@ from kfp import dsl, kubernetes
 from kfp.dsl.pipeline_channel import PipelineParameterChannel
 from kfp.dsl.pipeline_task import PipelineTask
 
-from components.train.step import RUN, SHARED
+from components.train import step
 
 HOUR = 3600
 """In seconds."""
@@ -38,8 +38,9 @@ TRAIN = Needs(cpu="8", memory="32Gi", hours=0, retries=5)
 """A node of a training, besides its GPUs. It goes on where the last attempt stopped; `cluster.hours` says how long it
 may take."""
 
-VOLUME = "training"
-"""Claim of the volume that the nodes of a training share with the step that waits for them: `k8s/base/storage.yaml`."""
+CLAIMS = {step.DATA: "training-data", step.CHECKPOINTS: "training-checkpoints"}
+"""Claims of the volumes that the nodes of a training share with the step that waits for them, by the folder where each
+is mounted: `k8s/runs/storage.yaml`."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,14 @@ def place_training(task: PipelineTask, machines: Machines) -> PipelineTask:
 
 
 def share(task: PipelineTask) -> PipelineTask:
-    """Give a step the volume that the nodes of trainings share, and the id of the pipeline run.
+    """Give a step the volumes that the nodes of trainings share, and the id of the pipeline run.
 
     The id comes from the pod's label: as an argument it would make the result of a training another one each time, and
     never be found in the cache.
     """
-    kubernetes.mount_pvc(task, pvc_name=VOLUME, mount_path=SHARED)
-    return kubernetes.use_field_path_as_env(task, env_name=RUN, field_path="metadata.labels['pipeline/runid']")
+    for folder, claim in CLAIMS.items():
+        kubernetes.mount_pvc(task, pvc_name=claim, mount_path=f"{step.SHARED}/{folder}")
+    return kubernetes.use_field_path_as_env(task, env_name=step.RUN, field_path="metadata.labels['pipeline/runid']")
 
 
 def fresh(task: PipelineTask) -> PipelineTask:

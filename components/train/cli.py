@@ -118,9 +118,9 @@ def job(
 ) -> None:
     """Train on many nodes of a cluster: a TrainJob of Kubeflow Trainer, followed to its end.
 
-    Paths are those on the nodes; the volume that they share is /training.
+    Paths are those on the nodes; the volumes that they share are /training/data and /training/checkpoints.
 
-    Example: `ofa train job --name big --nodes 4 --gpus 8 -- pretrain --tables /training/tables --out /training/net`
+    Example: `ofa train job --name big -- pretrain --tables /training/data/tables --out /training/data/net`
     """
     from components.train.trainjob import Job, train
 

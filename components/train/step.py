@@ -1,7 +1,7 @@
 """A training as a step of a pipeline: in this process, or on nodes of a cluster.
 
-On a cluster the step itself only waits. Its inputs are put on the volume that all nodes share, once for each run of a
-pipeline; a TrainJob trains there; what it made becomes the step's outputs. Checkpoints lie apart from the run, by what
+On a cluster the step itself only waits. Its inputs are put on a volume that all nodes share, once for each run of a
+pipeline; a TrainJob trains there; what it made becomes the step's outputs. Checkpoints lie on another volume, by what
 they come from: a later run with the same data and settings goes on where one that failed has stopped.
 """
 
@@ -20,7 +20,10 @@ from components.train import trainjob
 from ofa.errors import OFAError
 
 SHARED = "/training"
-"""Where the volume that all nodes share is mounted, here and there."""
+"""Where the volumes that all nodes share are mounted, here and there."""
+
+DATA, CHECKPOINTS = "data", "checkpoints"
+"""Folders of `SHARED`, each a volume: what a run trains on and makes, and what a later one goes on from."""
 
 RUN = "OFA_PIPELINE_RUN"
 """Variable with the id of the pipeline run."""
@@ -32,7 +35,7 @@ _KEPT = "kept"
 """In the folder of a run's training: where its checkpoints are."""
 
 RUNTIME = "ofa-torch"
-"""The TrainingRuntime of `k8s/base/runtime.yaml`."""
+"""The TrainingRuntime of `k8s/runs/runtime.yaml`."""
 
 
 class Artifact(Protocol):
@@ -86,7 +89,7 @@ def train(
         queue: Kueue's queue; empty: none.
         hours: the cluster stops a training on nodes after that long.
         placed: what each node is given besides.
-        shared: folder of the volume that all nodes share.
+        shared: folder of the volumes that all nodes share.
         client: `kubeflow.trainer.TrainerClient`; by default one of the cluster that this runs in.
 
     Raises:
@@ -123,7 +126,7 @@ def clear(run: str, succeeded: bool, shared: str = SHARED, client: Any = None) -
         OFAError: the cluster does not let us.
     """
     trainjob.delete_all(run, client)
-    folder = Path(shared) / "runs" / run
+    folder = Path(shared) / DATA / run
     if succeeded:
         for link in folder.glob(f"*/{_KEPT}"):
             shutil.rmtree(link.resolve(), ignore_errors=True)
@@ -147,7 +150,7 @@ def _job(name: str, arguments: Sequence[str], gpus: int, placed: Placement | Non
 
 
 class _Folder:
-    """The place of a training on the shared volume."""
+    """The place of a training on the shared volumes."""
 
     def __init__(
         self,
@@ -160,17 +163,18 @@ class _Folder:
         self.run = os.environ.get(RUN, "")
         if not self.run:
             raise OFAError(f"{RUN} is not set: on nodes of a cluster only a step of a pipeline trains")
-        if not shared.is_dir():
-            raise OFAError(f"{shared}: the volume that the nodes share is not mounted there")
+        for volume in (shared / DATA, shared / CHECKPOINTS):
+            if not volume.is_dir():
+                raise OFAError(f"{volume}: the volume that the nodes share is not mounted there")
         title = f"{step}-{key}".strip("-").replace("_", "-").lower()
         self.name = f"{title[:40]}-{_digest([self.run, step, key])}"
         """Of the job: the same for each attempt of a step."""
-        self._inputs = shared / "runs" / self.run / "inputs"
-        self.path = shared / "runs" / self.run / self.name
+        self._inputs = shared / DATA / self.run / "inputs"
+        self.path = shared / DATA / self.run / self.name
         self.path.mkdir(parents=True, exist_ok=True)
         self.network = self.path / "network"
         content = [step, key, {name: artifact.uri for name, artifact in inputs.items()}, sections]
-        self._kept = shared / "checkpoints" / _digest(content)
+        self._kept = shared / CHECKPOINTS / _digest(content)
         self.work = self._kept / "work"
         self.work.mkdir(parents=True, exist_ok=True)
         _link(self.path / _KEPT, self._kept)

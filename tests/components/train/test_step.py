@@ -27,8 +27,8 @@ PLACED = dsl.TaskConfig(
     env=[{"name": "NCCL_DEBUG", "value": "INFO"}, {"name": step.RUN, "valueFrom": {"fieldRef": {"fieldPath": "x"}}}],
     node_selector={"gpu": "h100"},
     tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}],
-    volumes=[{"name": "training", "persistentVolumeClaim": {"claimName": "training"}}],
-    volume_mounts=[{"name": "training", "mountPath": "/training"}],
+    volumes=[{"name": "training-data", "persistentVolumeClaim": {"claimName": "training-data"}}],
+    volume_mounts=[{"name": "training-data", "mountPath": "/training/data"}],
 )
 
 
@@ -40,7 +40,8 @@ def artifacts(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # the step sets it
     for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):  # a training before may have left them
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "shared").mkdir()
+    for volume in (step.DATA, step.CHECKPOINTS):
+        (tmp_path / "shared" / volume).mkdir(parents=True)
     return lambda name: SimpleNamespace(path=str(tmp_path / name), uri=f"s3://bucket/{name}")
 
 
@@ -105,13 +106,13 @@ def test_a_run_that_ends_leaves_no_jobs_and_its_checkpoints_only_if_it_failed(ar
             on_nodes(artifacts, small_tables, cluster.client(), {"stem": {}})
         step.clear("run-1", succeeded, shared, cluster.client())
         assert cluster.api.objects[JOBS, NAMESPACE, cluster.made[-1]["metadata"]["name"]].deleted
-        assert os.listdir(f"{shared}/runs") == []
+        assert os.listdir(f"{shared}/data") == []
         assert bool(os.listdir(f"{shared}/checkpoints")) != succeeded
 
 
 def test_what_is_missing_is_named(artifacts, small_tables, monkeypatch):
-    shutil.rmtree(artifacts("shared").path)
-    with pytest.raises(OFAError, match="shared: the volume that the nodes share is not mounted there"):
+    shutil.rmtree(artifacts("shared").path + "/checkpoints")
+    with pytest.raises(OFAError, match="shared/checkpoints: the volume that the nodes share is not mounted there"):
         on_nodes(artifacts, small_tables, None, {"stem": {}})
     monkeypatch.delenv(step.RUN)
     with pytest.raises(OFAError, match="only a step of a pipeline trains"):
