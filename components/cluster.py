@@ -24,6 +24,9 @@ class ClusterSection:
     """Kueue's queue that trainings wait in until all of their nodes can start; empty: none."""
     hours: float = 14 * 24.0
     """The cluster stops a training after that long; time in a queue does not count. Nothing else limits it."""
+    images: str = ""
+    """Where the cluster pulls the images of the steps, for example "registry.example.com/team"; empty: from where it
+    pulls names without an address."""
     service: str = ""
     """Address of the service that a new champion is rolled out to; empty: none."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from kfp import compiler
 
 from ofa.data.files import atomic_write
-from pipelines.arguments import arguments
+from pipelines.arguments import arguments, cluster_section
 from pipelines.catalog import pipeline
 
 HEADER = "# Made by `ofa pipeline compile {name}` out of pipelines/ and params.yaml: change those instead.\n"
@@ -30,8 +30,8 @@ def compile_pipeline(
         params: the content of params.yaml.
         path: the file to write.
         given: arguments besides params.yaml; those that are not given, such as the registry, have no default.
-        images: where the cluster pulls the images from, for example "registry.example.com/team"; empty: from where it
-            pulls names without an address.
+        images: where the cluster pulls the images from, for example "registry.example.com/team"; by default
+            `cluster.images` of params.yaml.
 
     Raises:
         OFAError: there is no such pipeline, or the settings do not fit it.
@@ -45,7 +45,7 @@ def compile_pipeline(
     # KFP's comment at the head lists defaults in the order of a hash table, which differs from process to process.
     body = next(number for number, line in enumerate(lines) if not line.startswith("#"))
     text = "".join(lines[body:])
-    if images:
+    if images := images or cluster_section(params).images:
         text = _IMAGE.sub(rf"\1{images.rstrip('/')}/\2", text)
     with atomic_write(path) as file:
         file.write(HEADER.format(name=name))

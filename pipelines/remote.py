@@ -88,7 +88,7 @@ class Remote:
             params: the content of params.yaml.
             given: arguments besides it.
             cron: second, minute, hour, day of month, month, day of week.
-            images: where the cluster pulls the images from.
+            images: where the cluster pulls the images from; by default `cluster.images` of params.yaml.
         """
         if len(cron.split()) != 6:
             raise OFAError(f"cron '{cron}' must have six fields: second, minute, hour, day, month, weekday")

@@ -15,14 +15,17 @@ app = Commands(
 
 Name = Annotated[str, typer.Argument(help="pretrain, finetune, evaluate-gate or retrain.")]
 Given = Annotated[
-    list[str] | None, typer.Argument(help="KEY=VALUE: parameters of the pipeline, besides those of the params file.")
+    list[str] | None,
+    typer.Argument(help="KEY=VALUE: parameters of the pipeline, before those of the params file; model.size=base."),
 ]
 Params = Annotated[str, typer.Option(help="File with the settings.")]
 Profile = Annotated[str, typer.Option(help="Profile of params/ whose values go before those of the file.")]
 Store = Annotated[str, typer.Option(help="MLflow tracking address.")]
 Host = Annotated[str, typer.Option(help="Address of Kubeflow Pipelines.")]
 Namespace = Annotated[str, typer.Option(help="Namespace of the runs, where the installation has several users.")]
-Images = Annotated[str, typer.Option(help="Where the cluster pulls the images: registry.example.com/team.")]
+Images = Annotated[
+    str, typer.Option(help="Where the cluster pulls the images: registry.example.com/team. By default cluster.images.")
+]
 
 HOST = "http://localhost:8080"
 

@@ -68,7 +68,8 @@ def test_commands_in_the_documentation_are_ones_that_it_takes(root):
     lines = []
     for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
         for block in FENCE.findall(page.read_text(encoding="utf-8")):
-            lines += [part.strip() for line in block.splitlines() for part in line.split("&&")]
+            joined = block.replace("\\\n>", "").splitlines()
+            lines += [part.strip() for line in joined for part in line.split("&&")]
     wanted = [f"ofa {match[1]}" for line in lines if (match := re.match(COMMAND, line))]
     assert len(wanted) > 10
     for line in wanted:

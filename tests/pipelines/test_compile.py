@@ -146,8 +146,10 @@ def test_a_training_hands_its_machines_on_to_a_trainjob(compiled, params, name):
     assert (inputs["nodes"]["defaultValue"], inputs["gpus"]["defaultValue"]) == (1, 1)
     for step in (*found, "close-run"):  # which waits for the nodes, and which removes what they left
         pod = pods[f"exec-{step}"]
-        (volume,) = pod["pvcMount"]
-        assert (volume["constant"], volume["mountPath"]) == ("training", "/training")
+        assert {volume["constant"]: volume["mountPath"] for volume in pod["pvcMount"]} == {
+            "training-data": "/training/data",
+            "training-checkpoints": "/training/checkpoints",
+        }
         (run,) = pod["fieldPathAsEnv"]
         assert run == {"name": "OFA_PIPELINE_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}
 
@@ -234,6 +236,9 @@ def test_images_come_from_the_registry_that_is_named(tmp_path, params):
     compile_pipeline("finetune", params, tmp_path / "a", images="registry.example.com/team/")
     images = [line.strip() for line in (tmp_path / "a").read_text().splitlines() if " image: " in line]
     assert images and all(line.startswith("image: registry.example.com/team/ofa-python-") for line in images)
+    settings = params | {"cluster": {**params["cluster"], "images": "registry.example.com/team"}}
+    compile_pipeline("finetune", settings, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -249,6 +254,22 @@ def test_images_come_from_the_registry_that_is_named(tmp_path, params):
 def test_settings_that_a_pipeline_cannot_carry(params, change, reason):
     with pytest.raises(OFAError, match=reason):
         arguments(PIPELINES["finetune"], params | change)
+
+
+def test_a_key_of_a_section_is_set_for_one_run(params):
+    kept = copy.deepcopy(params)
+    given = {"tasks": ["vqa"], "model.size": "tiny", "finetune.vqa.train.steps": 5, "model.overrides": {"dropout": 0.0}}
+    found = arguments(PIPELINES["finetune"], params, given)
+    assert found["tasks"] == ["vqa"]
+    assert found["model"] == params["model"] | {"size": "tiny", "overrides": {"dropout": 0.0}}
+    assert found["finetune"]["vqa"]["train"]["steps"] == 5
+    assert found["finetune"]["caption"] == params["finetune"]["caption"] and params == kept
+
+
+@pytest.mark.parametrize("path, reason", [("model.size.x", "model.size is no section"), ("modl.size", "did you mean")])
+def test_a_key_that_no_section_can_have_is_refused(params, path, reason):
+    with pytest.raises(OFAError, match=reason):
+        arguments(PIPELINES["finetune"], params, {path: 1})
 
 
 def test_a_missing_section_and_an_unknown_parameter_are_named(params):
