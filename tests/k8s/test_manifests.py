@@ -92,13 +92,16 @@ def test_every_pod_is_restricted(render, overlay):
         context = pod["securityContext"]
         assert context["runAsNonRoot"] is True and context["runAsUser"] > 0, name
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
+        # Whatever else the standard asks of (sysctls, SELinux, AppArmor, Windows) is not set at all.
+        assert context.keys() <= {"runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup", "seccompProfile"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & pod.keys(), name
         for volume in pod.get("volumes", ()):
             assert volume.keys() - {"name"} <= VOLUMES, f"{name}: {volume}"
         for container in pod["containers"]:
             own = container["securityContext"]
             assert own["allowPrivilegeEscalation"] is False and own["capabilities"] == {"drop": ["ALL"]}, name
-            assert own["readOnlyRootFilesystem"] is True, name
+            assert own["readOnlyRootFilesystem"] is True and len(own) == 3, name
+            assert not [port for port in container.get("ports", ()) if "hostPort" in port], name
             assert container["resources"]["requests"] and container["resources"]["limits"]["memory"], name
             for entry in container.get("env", ()):
                 if any(word in entry["name"] for word in ("PASSWORD", "SECRET", "KEY")):
