@@ -16,11 +16,17 @@ if ! docker image inspect "$base" >/dev/null 2>&1 && ! timeout 120 docker pull -
 fi
 
 # The images without a GPU take PyTorch's build for CPUs, which the package index does not have. pip is asked for it
-# here, with what it is configured with: PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS.
+# here, with what it is configured with: PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS. The environment of `make install` has no
+# pip; that of uv beside it has.
+pip="python3 -m pip"
+[ ! -x .uv/bin/python ] || pip=".uv/bin/python -m pip"
 mkdir -p build/wheels
 sed -n '/^torch==.*+cpu/,/^ *#/{/#/d;p}' docker/requirements/evaluate.lock >build/wheels/torch-cpu.txt
-if [ "$groups" != train ] && ! ls build/wheels/torch-*.whl >/dev/null 2>&1; then
-    python3 -m pip download --quiet --no-deps --require-hashes -r build/wheels/torch-cpu.txt -d build/wheels || {
+torch=$(sed -n 's/^torch==\([^ ]*\).*/\1/p' build/wheels/torch-cpu.txt)
+if [ "$groups" != train ] && ! ls build/wheels/torch-"$torch"-*.whl >/dev/null 2>&1; then
+    rm -f build/wheels/*.whl
+    $pip download --quiet --no-deps --require-hashes --only-binary :all: --python-version 3.11 \
+        -r build/wheels/torch-cpu.txt -d build/wheels || {
         echo "error: pip finds no PyTorch for CPUs; set PIP_EXTRA_INDEX_URL to PyTorch's index of those builds" >&2
         exit 1
     }
