@@ -42,7 +42,7 @@ def workplace(tmp_path, monkeypatch, root):
 
 def test_the_steps_follow_each_other(workplace, small_tables):
     trained = vqgan(str(small_tables))
-    assert set(trained.metrics) == {"psnr", "l1", "perplexity", "codes_used"} and trained.steps == 1
+    assert set(trained.metrics) == {"psnr", "l1", "perplexity", "codes_used"} and trained.steps == 2
     net = load_vqgan("models/vqgan")
 
     made = codes("data/codes", str(small_tables), "models/vqgan", image_size=64, kinds=["image_gen"])
