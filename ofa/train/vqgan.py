@@ -242,15 +242,21 @@ def train_vqgan(
     uncoded = round(config.steps * coding.uncoded)
     skipped = 0
     if uncoded:
-        first = replace(config, steps=uncoded, validate_every=0, best_metric="", patience=0)
+        first = replace(_part(config, uncoded), validate_every=0, best_metric="", patience=0)
         start = train(net, stream(config.seed), first, Path(out_dir) / "uncoded", objective=PixelLoss(), **common)
         skipped = start.skipped
         place_codes(net, _ordered(table, coding, config, PLACED_ON, max_bad_rows), world.device, config.seed)
-    rest = replace(config, steps=config.steps - uncoded)
+    rest = _part(config, config.steps - uncoded)
     objective = CodeLoss(coding, rest.steps)
     validate = None if valid is None else validate
     result = train(net, stream(config.seed + 1), rest, out_dir, callbacks, validate, objective=objective, **common)
     return replace(result, steps=uncoded + result.steps, skipped=skipped + result.skipped)
+
+
+def _part(config: TrainConfig, steps: int) -> TrainConfig:
+    """The settings for a part of the steps; each part warms up."""
+    warmup = config.warmup_steps
+    return replace(config, steps=steps, warmup_steps=None if warmup is None else min(warmup, steps))
 
 
 def _ordered(table: Table, coding: CodingConfig, config: TrainConfig, rows: int, max_bad_rows: int) -> Ordered:

@@ -117,7 +117,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     def run(steps_at_once, folder):
         net = VQGAN(TINY)
         initialize(net, 0)
-        config = TrainConfig(steps=8, batch_size=4, precision="fp32", device="cpu", checkpoint_every=1)
+        config = TrainConfig(steps=8, warmup_steps=5, batch_size=4, precision="fp32", device="cpu", checkpoint_every=1)
         stop = [(lambda step, _: (_ for _ in ()).throw(KeyboardInterrupt))] if steps_at_once else []
         coding = CodingConfig(image_size=16, uncoded=0.5)
         train_vqgan(net, rows(8), coding, config, tmp_path / folder, stop)
