@@ -119,11 +119,11 @@ def _limits(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Finding]:
     latency = evaluation.speed.latency_ms_p95
     for rule, value, limit, shown in (
         ("bad rows", evaluation.bad_row_rate, policy.max_bad_row_rate, "{:.2%} of the rows were unreadable"),
-        ("checkpoint size", size, policy.max_checkpoint_mb, "the checkpoint has {:.4g} MB"),
-        ("latency", latency, policy.max_latency_ms, "95 % of single requests take at most {:.4g} ms"),
+        ("checkpoint size", size, policy.max_checkpoint_mb, "the checkpoint has {:.1f} MB"),
+        ("latency", latency, policy.max_latency_ms, "95 % of single requests take at most {:.1f} ms"),
     ):
         if limit is not None:
-            bound = f"{limit:.2%}" if rule == "bad rows" else f"{limit:.4g}"
+            bound = f"{limit:.2%}" if rule == "bad rows" else f"{limit:g}"
             why = f"{shown.format(value)}, allowed are {bound}"
             yield Finding(rule=rule, task=evaluation.task, passed=value <= limit, value=value, limit=limit, why=why)
 

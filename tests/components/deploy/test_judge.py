@@ -131,6 +131,16 @@ def test_the_decision_is_a_document(tmp_path, models):
     assert "| **fail** | refcoco | floor | Acc@0.5 is 0.9, at least 0.99 is asked for |" in page
 
 
+def test_large_numbers_are_written_out(models):
+    decision = judge(
+        models("new", STRONG, megabytes=12345.6, latency=23456.7), policy(max_checkpoint_mb=20000, max_latency_ms=60000)
+    )
+    assert [finding.why for finding in decision.findings][-2:] == [
+        "the checkpoint has 12345.6 MB, allowed are 20000",
+        "95 % of single requests take at most 23456.7 ms, allowed are 60000",
+    ]
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
