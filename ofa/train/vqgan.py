@@ -239,7 +239,7 @@ def train_vqgan(
         batches = _ordered(valid, coding, config, valid_rows, max_bad_rows)
         return measure(measured, pausing(batches, pause), world.device)
 
-    uncoded = round(config.steps * coding.uncoded)
+    uncoded = min(round(config.steps * coding.uncoded), config.steps - 1)
     skipped = 0
     if uncoded:
         first = replace(_part(config, uncoded), validate_every=0, best_metric="", patience=0)
