@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its log line and metrics, security headers, the key, and the last resort."""
 
+import asyncio
 import hmac
 import logging
 import time
@@ -32,6 +33,9 @@ _GUARDED = ("/api/", "/v1/", "/v2")
 _QUIET = ("/healthz", "/readyz", "/metrics", "/v2/health/")
 """Asked every few seconds by machines: not logged while the answers are as they should be."""
 
+_LINGER = 10.0
+"""Seconds for which the rest of a request that was answered early is still read."""
+
 
 class Frame:
     """ASGI middleware around the whole application.
@@ -54,27 +58,34 @@ class Frame:
         known = request_id(headers.get("x-request-id"))
         token = REQUEST_ID.set(known)
         scope["log"] = {}
-        status = 0
+        status, seconds, body = 0, None, _Body(headers, receive)
 
         async def send_framed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
                 answer.update({"X-Request-ID": known} | {k: v for k, v in SECURITY_HEADERS.items() if k not in answer})
                 answer.setdefault("Cache-Control", "no-store")
-            await send(message)
+            if message["type"] != "http.response.body" or message.get("more_body"):
+                await send(message)
+                return
+            await send(message | {"more_body": body.unread})
+            seconds = time.perf_counter() - started
+            if body.unread:
+                await body.discard(_LINGER)
+                await send({"type": "http.response.body"})
 
         try:
             self._guard(scope, headers)
-            await self._app(scope, receive, send_framed)
+            await self._app(scope, body.receive, send_framed)
         except Unauthorized as error:
             self._metrics.rejected.add(error.code)
             await refuse(error)(scope, receive, send_framed)
         except Exception:  # a defect: the caller has got its id, the log has the rest
             logger.exception("unexpected error")
         finally:
-            self._record(scope, status, time.perf_counter() - started)
+            self._record(scope, status, time.perf_counter() - started if seconds is None else seconds)
             REQUEST_ID.reset(token)
 
     def _guard(self, scope: Scope, headers: Headers) -> None:
@@ -94,6 +105,35 @@ class Frame:
             return
         values = {"method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}
         logger.info("request", extra=fields(**values, **scope["log"]))
+
+
+class _Body:
+    """The body of a request, which may be answered before it was read.
+
+    A connection that is closed while bytes arrive is reset, and the client may lose an answer that it has not read yet.
+    So the answer goes out whole, and is ended after the rest has come.
+    """
+
+    def __init__(self, headers: Headers, receive: Receive):
+        self._receive = receive
+        length = headers.get("content-length", "0")
+        # Who waits to be told to go on has sent nothing, and after an answer will not.
+        self.unread = (length != "0" or "transfer-encoding" in headers) and "expect" not in headers
+
+    async def receive(self) -> Message:
+        """The next part."""
+        message = await self._receive()
+        self.unread = self.unread and message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def discard(self, seconds: float) -> None:
+        """Read the rest and forget it, for so long at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.unread:
+                    await self.receive()
+        except TimeoutError:
+            logger.info("stopped to read a request that was answered already")
 
 
 def refuse(error: RequestError) -> JSONResponse:
