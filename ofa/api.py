@@ -131,9 +131,7 @@ class OFA:
         painter, task = Painter(self.vqgan, scorer), copy.copy(self.task("image_gen"))
         task.rank = None if scorer is None else painter.rank
         rows = [{"caption": text.lower()} for text in _list(texts)]
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            found = [self.predict(task, [row], beam=samples)[0] for row in rows]
+        found = [self.predict(task, [row], beam=samples, seed=seed)[0] for row in rows]
         return painter.pictures([prediction.value for prediction in found])
 
     def caption_scores(self, images: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[float]:
@@ -156,8 +154,12 @@ class OFA:
             self._tasks[name] = create(known, defaults | (learned_settings(self._settings, known) or {}))
         return self._tasks[name]
 
-    def predict(self, task: Task, rows: Iterable[Mapping[str, Any]], beam: int | None = None) -> list[Prediction]:
+    def predict(
+        self, task: Task, rows: Iterable[Mapping[str, Any]], beam: int | None = None, seed: int | None = None
+    ) -> list[Prediction]:
         """Predictions of `task` for table rows, in one batch; truth columns may be missing.
+
+        `seed` is that of each row where the task's search draws; None: another one each time.
 
         Raises:
             OFAError: a row cannot be used, or the task speaks a language whose vocabulary the network does not have.
@@ -167,6 +169,8 @@ class OFA:
         samples = [task.sample({"uniq_id": str(i)} | dict(row), False, rng) for i, row in enumerate(rows)]
         if not samples:
             return []
+        for sample in samples:
+            sample.seed = seed
         search = None if beam is None else replace(task.search, beam=beam)
         with torch.inference_mode():
             return task.predict(self.net, collate(samples).to(self.device), search)

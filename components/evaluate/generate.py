@@ -127,6 +127,7 @@ def generate(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    seed: int = 0,
     limit: int | None = None,
     max_bad_rows: int | None = None,
 ) -> Generated:
@@ -143,12 +144,13 @@ def generate(
         out: the file of JSON lines; what it was made from is kept beside it (`RUN`).
         text: question, expression or hypothesis for every picture of a folder.
         settings: changes to the task's settings.
-        search: changes to the task's own search, for example {"beam": 1}.
+        search: changes to the task's own search, for example {"beam": 1}, or {"sampling": True, "top_p": 0.9}.
         batch_size: rows predicted together.
         processes: predicting processes; 0 is one a GPU, or one a core where there is none.
         workers: picture-reading processes for each of them; by default a GPU gets its share of the cores.
         device: "auto", "cpu", "cuda:0" ...
         precision: "fp32", or "bf16", which is faster on most GPUs.
+        seed: of a search with sampling; a row's output depends on it and on the row's id alone.
         limit: use the first rows only.
         max_bad_rows: unreadable rows before it stops; None never stops.
 
@@ -172,6 +174,7 @@ def generate(
         workers=(_cores() // processes if gpus else 0) if workers is None else workers,
         device=device,
         precision=precision,
+        seed=seed,
         max_bad_rows=2**63 if max_bad_rows is None else max_bad_rows,
     )
     _start_or_continue(Path(out), _identity(job))
@@ -199,6 +202,7 @@ def _check_text(task: type[Task], folder: str, text: str) -> None:
 def _identity(job: GenerateJob) -> dict[str, Any]:
     """What predictions must have in common to stand in one file, as JSON keeps it."""
     task = job.make_task()
+    search = job.make_search(task)
     values = {
         "task": job.task,
         "checkpoint": lineage.checkpoint_hash(job.checkpoint)[0],
@@ -206,7 +210,8 @@ def _identity(job: GenerateJob) -> dict[str, Any]:
         "text": job.text,
         "precision": job.precision,
         "settings": dataclasses.asdict(task.settings),
-        "search": dataclasses.asdict(job.make_search(task)),
+        "search": dataclasses.asdict(search),
+        "seed": job.seed if search.sampling else None,
     }
     return json.loads(json.dumps(values))
 

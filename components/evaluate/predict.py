@@ -71,6 +71,8 @@ class Job:
     """Unreadable rows that are left out before the run stops."""
     judges: Judges = Judges()
     """What outputs are judged with besides the table's truth."""
+    seed: int = 0
+    """Together with a row's id, of what a search with sampling draws for it: in any batch, by any process."""
 
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):
@@ -124,6 +126,7 @@ class Judged:
 
     task: Task
     measure: Measure
+    seed: int
 
     @property
     def name(self) -> str:
@@ -137,7 +140,9 @@ class Judged:
         known = {"uniq_id": name, "image_id": columns.get("image_id") or name, "row": row["row"]}
         for number, sample in enumerate(samples):
             further = {"uniq_id": f"{name}#{number}", "further_of": name} if number else {}
-            sample.reference = (sample.reference, known | further | self.measure.truth(columns, sample.reference))
+            names = known | further
+            sample.seed = random.Random(f"{self.seed} {names['uniq_id']}").getrandbits(63)
+            sample.reference = (sample.reference, names | self.measure.truth(columns, sample.reference))
         # The first sample is written last, and says that the row is done.
         return samples[::-1]
 
@@ -278,7 +283,7 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
     measure = job.make_measure(task)
     search, table = job.make_search(task), job.open_table(task)
     rejected: list[RowError] = []
-    source = Source(table=Remaining(table, numbers), task=Judged(task, measure), train=False)
+    source = Source(table=Remaining(table, numbers), task=Judged(task, measure, job.seed), train=False)
     batches = Ordered(
         source, job.batch_size, workers=job.workers, max_bad_rows=job.max_bad_rows, report=rejected.append
     )

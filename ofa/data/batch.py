@@ -58,6 +58,8 @@ class Sample:
     """(P,) decoder tokens given at inference, bos included; None means bos alone."""
     reference: Any = None
     """What the task's metric compares a prediction with."""
+    seed: int | None = None
+    """Of what a search draws for this sample; None: another one each time."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class Batch:
     prompt: LongTensor | None = None
     """(B, P) decoder prompts with bos, padded right with 1; None when all are bos alone."""
     references: list = field(default_factory=list)
+    seeds: list[int | None] | None = None
+    """(B,) of what a search draws for each sample; None for samples without."""
     rejected: list = field(default_factory=list)
     """Bad rows that were met and replaced while the batch was made."""
 
@@ -193,6 +197,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         allowed=_allowed(samples, width=targets.shape[1]),
         prompt=_prompts(samples),
         references=[s.reference for s in samples],
+        seeds=[s.seed for s in samples],
         **_pictures(samples),
     )
 

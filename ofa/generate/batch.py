@@ -1,5 +1,6 @@
 """Outputs of the network for a batch."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
@@ -25,6 +26,9 @@ class Inputs(Protocol):
     """(B, P) decoder prompts, begin token first, padded right with 1; None for the begin token alone."""
     code_mask: BoolTensor | None
     """(B,) True where the output consists of image codes; None for nowhere."""
+    seeds: Sequence[int | None] | None
+    """(B,) of what is drawn for each sample, whatever else is in its batch. None: another one each time, from torch's
+    own randomness."""
 
     def inputs(self) -> dict[str, Tensor | None]:
         """Keyword arguments of `OFAModel.encode`."""
@@ -36,7 +40,6 @@ def generate(
     config: SearchConfig,
     trie: Trie | None = None,
     prefix: LongTensor | None = None,
-    generator: torch.Generator | None = None,
     compiled: bool = False,
 ) -> list[list[Hypothesis]]:
     """The best outputs of each sample, found with the original's beam search, or drawn.
@@ -48,7 +51,6 @@ def generate(
         trie: the outputs that are allowed, such as a list of answers; None for all.
         prefix: (B, P) tokens that the outputs begin with, padded right with 1; None for those of `inputs.prompt`.
             They are part of the outputs and their log-probabilities count.
-        generator: randomness of sampling, on the network's device; None for torch's own.
         compiled: run steps through `torch.compile`: minutes at first, then faster. For many batches on a GPU.
 
     Returns:
@@ -77,7 +79,7 @@ def generate(
             trie=trie,
             prompt=prefix,
             codes=inputs.code_mask,
-            generator=generator,
+            seeds=inputs.seeds,
             extend=compiled_extend() if compiled else extend,
         )
     for row, hypotheses in enumerate(results):

@@ -4,11 +4,12 @@ Shapes: B sentences, M hypotheses each, rows in the order (b, m); K columns of t
 tokens of an output, its end token included.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import BoolTensor, LongTensor, Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ofa.generate.choose import best, draw
 from ofa.generate.columns import BOS, EOS, PAD, Columns
@@ -167,7 +168,7 @@ def search(
     trie: Trie | None = None,
     prompt: LongTensor | None = None,
     codes: BoolTensor | None = None,
-    generator: torch.Generator | None = None,
+    seeds: Sequence[int | None] | None = None,
     extend: Callable[..., Extended] = extend,
 ) -> list[list[Hypothesis]]:
     """Find the outputs of B sentences.
@@ -184,7 +185,7 @@ def search(
         trie: the outputs that are allowed, after the prompt; None for all.
         prompt: (B, P) decoder prompts without the begin token, padded right with 1.
         codes: (B,) True for sentences whose output consists of image codes.
-        generator: randomness of sampling, on the decoder's device.
+        seeds: (B,) of what is drawn for each sentence; None, one or all, takes torch's own randomness.
         extend: this module's function, or a compiled version of it.
 
     Returns:
@@ -199,6 +200,7 @@ def search(
     longest = int(max_length.max())
     sentences = Sentences(torch.arange(batch, device=device), max_length, prompt, codes)
     finished = Finished(batch, beam, longest + 1, device)
+    chances = _chances(seeds or [None] * batch, max_length, beam) if config.sampling else None
     live = _start(batch, config, longest + 2, trie is not None, device)
     begin = prompt_end = 0
     if prompt is not None:
@@ -213,10 +215,7 @@ def search(
                 _narrow(decoder, config, trie, device)
             rules = Rules(config, decoder.columns, trie, device)
         before, logits = live, decoder.step(newest)
-        chance = None
-        if config.sampling:
-            # For sentences that have left, too: what one draws does not depend on when others end.
-            chance = torch.rand(batch, beam, generator=generator, device=device)[sentences.index]
+        chance = None if chances is None else chances[sentences.index, step]
         live, parent, newest, *ended = extend(rules, logits, live, position, sentences, prompting, chance)
         finished.add(*ended, sentences.index, before.tokens[:, :, : step + 1], before.totals[:, :, :step])
         done = (finished.count[sentences.index] >= beam) | (live.total == NEVER).all(1)
@@ -262,6 +261,15 @@ def _narrow(decoder: Decoder, config: SearchConfig, trie: Trie | None, device: t
         ids = ids[in_range(ids, config.constraint_range)]
     if 2 * len(ids) <= decoder.columns.size:
         decoder.restrict(ids)
+
+
+def _chances(seeds: Sequence[int | None], max_length: LongTensor, beam: int) -> Tensor:
+    """(B, T, M) uniform random numbers. Those of a sentence depend on its seed alone, not on its batch or device."""
+    rows = []
+    for seed, length in zip(seeds, max_length.tolist(), strict=True):
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        rows.append(torch.rand(length + 1, beam, generator=generator))
+    return pad_sequence(rows, batch_first=True).to(max_length.device)
 
 
 def _start(batch: int, config: SearchConfig, length: int, trie: bool, device: torch.device) -> Live:

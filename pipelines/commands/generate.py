@@ -20,6 +20,7 @@ def generate(
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures for each of them.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, or bf16, which is faster on most GPUs.")] = "fp32",
+    seed: Annotated[int, typer.Option(help="Of what --search sampling=true draws.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Use the first rows only.")] = None,
     max_bad_rows: Annotated[int | None, typer.Option(help="Unreadable rows before it stops; default: never.")] = None,
 ) -> None:
@@ -28,7 +29,8 @@ def generate(
     Stopped and started again, it goes on where it was. Rows that cannot be read are lines with their error.
 
     Examples: `ofa generate pictures/ --task caption --out captions.jsonl`,
-    `ofa generate pictures/ --task vqa --text "what color is the bus?" --out colors.jsonl`
+    `ofa generate pictures/ --task vqa --text "what color is the bus?" --out colors.jsonl`,
+    `ofa generate pictures/ --task caption --search sampling=true --search top_p=0.9 --search beam=1 --seed 7`
     """
     from components.evaluate.generate import generate
     from ofa import tasks
@@ -48,6 +50,7 @@ def generate(
         workers=workers,
         device=device,
         precision=precision,
+        seed=seed,
         limit=limit,
         max_bad_rows=max_bad_rows,
     )

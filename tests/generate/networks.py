@@ -16,6 +16,7 @@ class Inputs:
     image_mask: torch.Tensor | None = None
     prompt: torch.Tensor | None = None
     code_mask: torch.Tensor | None = None
+    seeds: list | None = None
 
     def inputs(self):
         return {"source_tokens": self.source, "images": self.images, "image_mask": self.image_mask}

@@ -54,7 +54,7 @@ def run(net, inputs, config, trie, chosen):
             torch.full((len(inputs.source),), config.max_len_b),
             trie=trie,
             prompt=None if inputs.prompt is None else inputs.prompt[:, 1:],
-            generator=torch.Generator().manual_seed(0),
+            seeds=[*range(len(inputs.source))],
             extend=chosen,
         )
 

@@ -15,8 +15,7 @@ DRAWS = 20_000
 def first_tokens(**settings):
     """How often each token came first, over many draws for one sentence."""
     config = SearchConfig(sampling=True, beam=DRAWS, max_len_b=1, **settings)
-    generator = torch.Generator().manual_seed(7)
-    (hypotheses,) = search(ToyDecoder([0], DRAWS, scale=1.0), config, torch.tensor([1]), generator=generator)
+    (hypotheses,) = search(ToyDecoder([0], DRAWS, scale=1.0), config, torch.tensor([1]), seeds=[7])
     assert len(hypotheses) == DRAWS
     return Counter(int(h.tokens[0]) for h in hypotheses)
 
@@ -61,15 +60,27 @@ def test_frequencies(settings, expected):
         assert counts[token] == pytest.approx(DRAWS * p, abs=5 * (DRAWS * p * (1 - p)) ** 0.5), token
 
 
-def test_one_seed_gives_one_result():
-    def draw(seed):
-        generator = torch.Generator().manual_seed(seed)
-        config = SearchConfig(sampling=True, beam=4, max_len_b=8)
-        results = search(ToyDecoder([0, 1], 4), config, torch.tensor([8, 8]), generator=generator)
-        return [[h.tokens.tolist() for h in hypotheses] for hypotheses in results]
+def draw(sentences, seeds, lengths):
+    config = SearchConfig(sampling=True, beam=4, max_len_b=12)
+    results = search(ToyDecoder(sentences, 4), config, torch.tensor(lengths), seeds=seeds)
+    return [[h.tokens.tolist() for h in hypotheses] for hypotheses in results]
 
-    assert draw(1) == draw(1)
-    assert draw(1) != draw(2)
+
+def test_one_seed_gives_one_result_whatever_is_beside_it():
+    sentences, seeds, lengths = [0, 1, 2, 3, 0, 0], [5, 5, 6, 7, 5, 8], [8, 3, 12, 5, 8, 8]
+    together = draw(sentences, seeds, lengths)
+    for row, expected in enumerate(together):
+        assert draw(*([values[row]] for values in (sentences, seeds, lengths))) == [expected]
+    assert draw(sentences[::-1], seeds[::-1], lengths[::-1]) == together[::-1]
+    assert together[4] == together[0] != together[5]
+
+
+def test_without_a_seed_torch_decides():
+    torch.manual_seed(3)
+    one, other = draw([0, 0], None, [8, 8]), draw([0, 0], [None, 4], [8, 8])
+    assert one[0] != one[1] and one[0] != other[0] and other[1:] == draw([0], [4], [8])
+    torch.manual_seed(3)
+    assert draw([0, 0], None, [8, 8]) == one
 
 
 def test_a_drawn_output_scores_its_log_probability():

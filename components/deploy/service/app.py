@@ -33,7 +33,7 @@ _ABOUT = """OFA describes pictures, answers questions about them, finds what a t
 
 Send a form with a picture as a file, or JSON with it in base64. `GET /api/model` says what this service can be asked.
 Errors are JSON with one sentence in `error`. KServe's inference protocols are served as well: `/v1/models/...` and
-`/v2/models/...`, with the inputs task, image, text and box."""
+`/v2/models/...`, with the inputs task, image, text, box and seed."""
 
 _STATUSES = {
     400: "The request or its picture cannot be used.",
@@ -250,6 +250,7 @@ def _describe(model: Model, service: Service) -> dict[str, Any]:
             "text": skill.operation.text,
             "article": skill.operation.article,
             "box": skill.operation.box,
+            "seed": skill.operation.seed,
             "candidates": skill.operation.limit is not None,
             **model.scores.get(name, {}),
         }

@@ -1,6 +1,7 @@
 """Reads requests within the limits: bytes first, then the form, then each picture's header, then its pixels."""
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from ofa.tasks.boxes import parse_box
 _BEGINNINGS = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 """First bytes of the formats that are read: no decoder sees anything else."""
 
+SEEDS = 1 << 32
+"""Seeds are below it."""
+
 _OTHER_FIELDS = 64
 """Form fields besides those that the limits count."""
 
@@ -37,6 +41,8 @@ class Item:
     box: tuple[float, ...] | None = None
     """The part of the picture that it is asked about: left, top, right, bottom in pixels of the upright picture."""
     candidates: tuple[str, ...] = ()
+    seed: int | None = None
+    """Of what is drawn for it; None where nothing is."""
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -98,6 +104,7 @@ async def read_items(request: Request, operation: Operation, limits: Limits) -> 
         _several(values.get("image"), "image", needed=operation.image == "needed"),
         _several(values.get(operation.text), operation.text, needed=operation.text is not None),
         _boxes(values.get("box")) if operation.box else [None],
+        _several(values.get("seed"), "seed", needed=False),
         (candidates,) if isinstance(candidates, str) else candidates,
         limits,
     )
@@ -108,11 +115,12 @@ def pair(
     images: Sequence[Any],
     texts: Sequence[Any],
     boxes: Sequence[Any],
+    seeds: Sequence[Any],
     candidates: Any,
     limits: Limits,
 ) -> list[Item]:
-    """Items of pictures, texts and boxes: as many of each, or one for all of the others."""
-    lengths = {"pictures": len(images), "texts": len(texts), "boxes": len(boxes)}
+    """Items of pictures, texts, boxes and seeds: as many of each, or one for all of the others."""
+    lengths = {"pictures": len(images), "texts": len(texts), "boxes": len(boxes), "seeds": len(seeds)}
     count = max(lengths.values())
     if count > limits.items:
         raise RequestError(f"{count} items in one request, more than {limits.items}")
@@ -123,8 +131,17 @@ def pair(
     texts = [_text(text, operation, limits) for text in texts]
     corners = [_box(box, operation) for box in boxes]
     chosen = _candidates(candidates, limits)
-    of = [(pictures[n % len(pictures)], texts[n % len(texts)], corners[n % len(corners)]) for n in range(count)]
-    return [Item(operation, picture, text, box, chosen) for picture, text, box in of]
+    return [
+        Item(
+            operation,
+            pictures[n % len(pictures)],
+            texts[n % len(texts)],
+            corners[n % len(corners)],
+            chosen,
+            _seed(seeds[n % len(seeds)], operation),
+        )
+        for n in range(count)
+    ]
 
 
 def open_picture(data: bytes, limits: Limits) -> Image:
@@ -188,6 +205,18 @@ def _box(value: Any, operation: Operation) -> tuple[float, ...] | None:
         return tuple(parse_box(text).tolist())
     except (OFAError, AttributeError):
         raise RequestError(f"the box {value!r} must be x0,y0,x1,y1 in pixels, x1 above x0 and y1 above y0") from None
+
+
+def _seed(value: Any, operation: Operation) -> int | None:
+    """The seed that is given, as a number or its digits, or one that nobody has chosen."""
+    if not operation.seed:
+        return None
+    if value is None:
+        return secrets.randbelow(SEEDS)
+    digits = "" if isinstance(value, bool) else str(value)
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= len(str(SEEDS)) and int(digits) < SEEDS):
+        raise RequestError(f"the seed {value!r} must be a whole number from 0 to {SEEDS - 1}")
+    return int(digits)
 
 
 def _picture(value: Any, operation: Operation, limits: Limits) -> bytes | str | None:

@@ -51,8 +51,14 @@ class Skill:
     search: SearchConfig | None
     """None: the task's own."""
 
-    def sample(self, image: Image.Image | None, text: str | None, box: Sequence[float] | None = None) -> Sample:
-        """What the network reads for one item; the box is in pixels of the picture.
+    def sample(
+        self,
+        image: Image.Image | None,
+        text: str | None,
+        box: Sequence[float] | None = None,
+        seed: int | None = None,
+    ) -> Sample:
+        """What the network reads for one item; the box is in pixels of the picture, the seed that of what is drawn.
 
         Raises:
             OFAError: the item cannot be used.
@@ -67,7 +73,9 @@ class Skill:
             if min(x0, y0) < 0 or x1 > image.width or y1 > image.height:
                 raise RequestError(f"the box {box} is not inside the picture of {image.width} x {image.height} pixels")
             row["box"] = f"{x0},{y0},{x1},{y1}"
-        return self.task.sample(row, False, Random(0))
+        sample = self.task.sample(row, False, Random(0))
+        sample.seed = seed
+        return sample
 
     def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
         """Predictions of a batch; image codes are painted."""

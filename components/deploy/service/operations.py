@@ -39,6 +39,8 @@ class Operation:
     """Whether the text may be as long as an article."""
     box: bool = False
     """Whether it is asked about a part of the picture: the field `box`."""
+    seed: bool = False
+    """Whether its answer is drawn: the field `seed`."""
     text_help: str = ""
     """What the text is."""
     example: str = ""
@@ -49,7 +51,8 @@ class Operation:
     @property
     def fields(self) -> list[str]:
         """Names of the fields that a request may have."""
-        known = {"image": self.image != "none", self.text: self.text, "box": self.box, "candidates": self.limit}
+        known = {"image": self.image != "none", self.text: self.text, "box": self.box, "seed": self.seed}
+        known["candidates"] = self.limit
         return [name for name, taken in known.items() if taken]
 
     def show(self, prediction: Prediction) -> dict[str, Any]:
@@ -107,6 +110,7 @@ PLAIN = (
         image="none",
         text="text",
         column="caption",
+        seed=True,
         text_help="What the picture shows.",
         example="an apple on a yellow background.",
     ),

@@ -1,6 +1,7 @@
 """KServe's inference protocols, v1 and v2 ("open inference protocol"): their JSON to items and answers back.
 
-Both take the columns of the registered MLflow model: task, image (base64) and text; and box ("x0,y0,x1,y1").
+Both take the columns of the registered MLflow model: task, image (base64) and text; and box ("x0,y0,x1,y1") and seed
+(digits).
 """
 
 import json
@@ -14,7 +15,7 @@ from components.deploy.service.operations import OPERATIONS, find
 from components.deploy.service.service import Answer
 from components.deploy.service.settings import Limits
 
-INPUTS = ("task", "image", "text", "box")
+INPUTS = ("task", "image", "text", "box", "seed")
 """Input tensors of v2, all of strings; an empty one stands for nothing."""
 
 OUTPUTS = {"prediction": "BYTES", "score": "FP64"}
@@ -39,7 +40,9 @@ def v1_items(body: dict[str, Any], limits: Limits) -> list[Item]:
     """
     instances = body.get("instances")
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
-        raise RequestError("'instances' must be a list of objects with task and, where it needs them, image, text, box")
+        raise RequestError(
+            "'instances' must be a list of objects with task and, where it needs them, image, text, box, seed"
+        )
     items = []
     for number, values in enumerate(_within(instances, limits)):
         unknown = set(values) - {*INPUTS, "candidates"}
@@ -57,7 +60,7 @@ def v1_response(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def v2_items(body: dict[str, Any], limits: Limits) -> list[Item]:
-    """Items of a v2 request: string tensors `task` and, where a task needs them, `image`, `text`, `box`, of one length.
+    """Items of a v2 request: string tensors `task` and, where a task needs them, those of `INPUTS`, of one length.
 
     Raises:
         RequestError: it has another form, or is beyond a limit.
@@ -117,7 +120,7 @@ def _item(place: str, values: dict[str, Any], limits: Limits) -> Item:
         raise RequestError(f"{place}: 'image' is missing")
     candidates = given.get("candidates", ())
     try:
-        return pair(operation, *([given.get(name)] for name in ("image", "text", "box")), candidates, limits)[0]
+        return pair(operation, *([given.get(name)] for name in INPUTS[1:]), candidates, limits)[0]
     except RequestError as error:
         raise type(error)(f"{place}: {error}") from None
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
+from components.deploy.service.inputs import SEEDS
 from components.deploy.service.operations import Operation
 from components.deploy.service.settings import Limits
 
@@ -70,6 +71,7 @@ class Task(BaseModel):
     text: str | None = Field(description="name of the request's text field, if there is one")
     article: bool = Field(description="whether the text may have limits.article_characters")
     box: bool = Field(description="whether it is asked about a part of the picture, the field box")
+    seed: bool = Field(description="whether its answer is drawn, which the field seed decides")
     candidates: bool = Field(description="whether the field candidates may limit its answers")
     metric: str | None = None
     score: float | None = Field(None, description="of the evaluation that the release was judged by")
@@ -95,8 +97,10 @@ _KINDS: dict[str, Any] = {"box": Region, "objects": list[Region], "reply": Reply
 def response_model(operation: Operation) -> type[BaseModel]:
     """The answers of an operation."""
     name = operation.name.capitalize()
-    value = (_KINDS.get(operation.result, str), Field(description=operation.summary))
-    result = create_model(f"{name}Result", __base__=Result, **{operation.result: value})
+    values = {operation.result: (_KINDS.get(operation.result, str), Field(description=operation.summary))}
+    if operation.seed:
+        values["seed"] = (int, Field(description="what it was drawn with"))
+    result = create_model(f"{name}Result", __base__=Result, **values)
     results = (list[result], Field(description="an answer for each item, in their order"))
     return create_model(f"{name}Results", __base__=Results, results=results)
 
@@ -122,6 +126,11 @@ def request_body(operation: Operation, limits: Limits) -> dict[str, Any]:
             "example": "10,20,90,80",
         }
         form["box"] = body["box"] = field
+    if operation.seed:
+        about = (
+            f"Whole number that decides what is drawn: one gives one answer; left out, it is another each time; {many}."
+        )
+        form["seed"] = body["seed"] = {"type": "integer", "minimum": 0, "maximum": SEEDS - 1, "description": about}
     if operation.limit is not None:
         field = {
             "type": "array",
@@ -130,7 +139,7 @@ def request_body(operation: Operation, limits: Limits) -> dict[str, Any]:
             "description": "The only answers that are possible. Leave it out for the model's own.",
         }
         form["candidates"] = body["candidates"] = field
-    left_out = {"candidates"} | ({"image"} if operation.image == "possible" else set())
+    left_out = {"candidates", "seed"} | ({"image"} if operation.image == "possible" else set())
     required = [name for name in operation.fields if name not in left_out]
     content = {
         "multipart/form-data": {"schema": {"type": "object", "properties": form, "required": required}},

@@ -30,7 +30,7 @@ class Answer:
 
     operation: str
     result: dict[str, Any]
-    """Value and score, as `Operation.show` gives them."""
+    """Value and score, as `Operation.show` gives them, and the seed where it was drawn."""
     alternatives: list[dict[str, Any]]
     """Other values with their scores, best first."""
     size: tuple[int, int] | None
@@ -158,7 +158,7 @@ class Service:
         if isinstance(content, str):
             content = fetch_picture(content, self.settings.image_hosts, self.settings.limits.image_bytes)
         picture = None if content is None else open_picture(content, self.settings.limits)
-        samples = [skill.sample(picture, item.text, item.box) for skill, item in asked]
+        samples = [skill.sample(picture, item.text, item.box, item.seed) for skill, item in asked]
         return None if picture is None else picture.size, samples
 
     def _compute(self, skill: Skill, samples: Sequence[Sample]) -> list[Prediction]:
@@ -174,7 +174,8 @@ class Service:
 
 def _answer(item: Item, prediction: Prediction, size: tuple[int, int] | None) -> Answer:
     operation = item.operation
-    return Answer(operation.name, operation.show(prediction), operation.show_alternatives(prediction), size)
+    drawn = {} if item.seed is None else {"seed": item.seed}
+    return Answer(operation.name, operation.show(prediction) | drawn, operation.show_alternatives(prediction), size)
 
 
 def _first(errors: ExceptionGroup) -> OFAError:

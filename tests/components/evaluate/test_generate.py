@@ -62,6 +62,25 @@ def test_pictures_of_a_folder_are_predicted_as_by_the_model(tmp_path, network, p
     assert len({p.score for p in expected}) > 3, "pictures differ, so their order is checked"
 
 
+def test_what_is_drawn_depends_on_seed_and_row_alone(tmp_path, network, pictures):
+    """Not on the rows beside it, not on the process, not on where a run was stopped."""
+    search = {"beam": 1, "max_len_b": 6, "sampling": True, "temperature": 1.5, "top_k": 50, "top_p": 0.9}
+
+    def draw(name, **others):
+        out = tmp_path / f"{name}.jsonl"
+        run(pictures, "caption", network(), out, search=search, **others)
+        return [row["prediction"] for row in lines(out)]
+
+    expected = draw("together", batch_size=8, seed=1)
+    assert len(set(expected)) == 6 and draw("alone", batch_size=1, seed=1) == expected
+    draw("stopped", limit=2, seed=1)
+    assert draw("stopped", batch_size=2, processes=2, seed=1) == expected
+    other = draw("other", batch_size=8, seed=2)
+    assert all(one != two for one, two in zip(expected, other, strict=True))
+    with pytest.raises(OFAError, match="was made with another seed"):
+        draw("stopped", seed=2)
+
+
 def test_a_table_needs_no_truth(tmp_path, network, write_table):
     table = write_table("vqa", [{"answers": ""}, {"answers": "", "question": "How many?"}, {}])
     run(table, "vqa", network(), tmp_path / "out.jsonl")

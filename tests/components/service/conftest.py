@@ -74,20 +74,20 @@ def models(tmp_path_factory, make_checkpoint):
 
 @pytest.fixture(scope="session")
 def versatile(tmp_path_factory):
-    """A checkpoint folder that was trained for everything but detection; it paints with two codes, four a picture."""
+    """A checkpoint folder that was trained for everything but detection; it paints with two codes, 16 a picture."""
     folder = tmp_path_factory.mktemp("versatile")
     tokens = Tokenizer.english()
     words = {token for word in WORDS.split() for text in (word, f" {word}") for token in tokens.encode(text)}
     bins = {tokens.bin(number) for number in range(0, 64, 2)}
     torch.manual_seed(1)
     allowed = tuple(sorted({0, 1, 2, 3, tokens.code(0), tokens.code(1)} | words | bins))
-    net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, output_ids=allowed, code_image_size=16))
+    net = OFAModel(OFAConfig.preset("nano", d_model=32, ffn_dim=64, output_ids=allowed, code_image_size=32))
     with torch.no_grad():
         net.encoder.image_projection.weight.mul_(30)
         for layer in net.decoder.layers:
             layer.cross_attention_output_norm.weight.mul_(8)
     tasks = TASKS | dict.fromkeys(("vision_language", "image_classify"), {"patch_image_size": 32})
-    tasks |= {"image_gen": {"code_image_size": 16}, "gigaword": {}}
+    tasks |= {"image_gen": {"code_image_size": 32}, "gigaword": {}}
     vqgan = VQGAN(VQGANConfig.preset("nano", channels=8, code_dim=8, codes=2))
     OFA(net, tasks, "cpu", vqgan.eval()).save_pretrained(folder)
     return folder

@@ -35,7 +35,7 @@ def test_v2(server, images, pictures):
     assert server.get("/v2/health/live").json() == {"live": True}
     assert server.get("/v2/health/ready").json() == {"ready": True}
     model = server.get("/v2/models/ofa").json()
-    assert [entry["name"] for entry in model["inputs"]] == ["task", "image", "text", "box"]
+    assert [entry["name"] for entry in model["inputs"]] == ["task", "image", "text", "box", "seed"]
     [version] = model["versions"]
     inputs = [tensor("task", ["caption", "ground"]), tensor("image", images), tensor("text", ["", "the car"])]
     body = server.post("/v2/models/ofa/infer", json={"id": "7", "inputs": inputs}).json()

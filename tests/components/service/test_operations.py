@@ -2,10 +2,9 @@
 
 import base64
 import dataclasses
-import io
-import itertools
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -85,17 +84,65 @@ def test_classes_are_ranked(server, model, pictures):
     assert np.exp(scores).sum() == pytest.approx(1, abs=1e-3)
 
 
+def painted(found):
+    """The pixels of a painting."""
+    head, _, content = found["picture"].partition(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(open_image(base64.b64decode(content)), dtype=int)
+
+
+def are_alike(one, other):
+    """Whether pixels are the same but for rounding: networks round otherwise in larger batches."""
+    return one.shape == other.shape and np.abs(one - other).max() <= 1
+
+
 def test_a_painting_is_what_the_vqgan_makes_of_codes(server, model):
-    """The network has two codes and four of them make a picture: the answer is one of sixteen pictures."""
-    known = {p.tobytes() for p in Painter(model.vqgan).pictures(list(itertools.product((0, 1), repeat=4)))}
-    results = [ask(server, "paint", text="a cat") for _ in range(4)]
-    assert all(len(result["alternatives"]) < 4 and "width" not in result for result in results)
-    drawn = {found["picture"] for result in results for found in [result, *result["alternatives"]]}
-    assert 1 < len(drawn) <= len(known) == 16
-    for address in drawn:
-        head, _, content = address.partition(",")
-        picture = open_image(io.BytesIO(base64.b64decode(content)).getvalue())
-        assert head == "data:image/png;base64" and picture.size == (16, 16) and picture.tobytes() in known
+    """The codes are those that the library draws with the same seed."""
+    shown = []
+    for seed in range(3):
+        [drawn] = model.predict(model.task("image_gen"), [{"caption": "a cat"}], seed=seed)
+        codes = [drawn.value, *(codes for codes, _ in drawn.alternatives)]
+        known = [np.asarray(picture, dtype=int) for picture in Painter(model.vqgan).pictures(codes)]
+        result = ask(server, "paint", text="a cat", seed=seed)
+        assert len(result["alternatives"]) == 3 and "width" not in result
+        for found in [result, *result["alternatives"]]:
+            pixels = painted(found)
+            assert pixels.shape == (32, 32, 3) and any(are_alike(pixels, other) for other in known)
+            shown.append(found["picture"])
+    assert len(set(shown)) == len(shown), "seeds differ in what they draw"
+
+
+def test_a_seed_paints_the_same_whatever_else_is_painted(server, model):
+    """Alone, in one request with others, and beside the requests of others; it is what the library paints."""
+    texts, seeds = ["a cat", "a red ball", "a cat", "the house"] * 3, list(range(12))
+    expected = [ask(server, "paint", text=text, seed=seed) for text, seed in zip(texts, seeds, strict=True)]
+    assert len({result["picture"] for result in expected}) == 12 and [r["seed"] for r in expected] == seeds
+    for text, seed, result in zip(texts, seeds, expected, strict=True):
+        [picture] = model.paint(text, scorer=model.caption_scores, seed=seed)
+        assert are_alike(painted(result), np.asarray(picture, dtype=int))
+
+    with ThreadPoolExecutor(12) as pool:
+        beside = list(pool.map(lambda text, seed: ask(server, "paint", text=text, seed=str(seed)), texts, seeds))
+    together = server.post("/api/paint", json={"text": texts, "seed": seeds}).json()["results"]
+    instances = [{"task": "paint", "text": text, "seed": seed} for text, seed in zip(texts, seeds, strict=True)]
+    v1 = server.post("/v1/models/ofa:predict", json={"instances": instances}).json()["predictions"]
+    assert server.metric("ofa_batch_size_count") < server.metric("ofa_batch_size_sum"), "there were batches"
+    for results in (beside, together, v1):
+        assert [result["picture"] for result in results] == [result["picture"] for result in expected]
+        assert [result["seed"] for result in results] == seeds
+
+
+def test_a_seed_that_nobody_chose_is_said(server):
+    results = server.post("/api/paint", json={"text": ["a cat"] * 4}).json()["results"]
+    assert len({result["seed"] for result in results}) == 4
+    assert ask(server, "paint", text="a cat", seed=results[2]["seed"]) == results[2]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "one", 1 << 32, "9" * 5000, [1, 2]])
+def test_a_wrong_seed(server, seed):
+    response = server.post("/api/paint", json={"text": ["a", "b", "c"], "seed": seed})
+    assert response.status_code == 400
+    assert "must be a whole number from 0 to 4294967295" in response.json()["error"] or seed == [1, 2]
 
 
 def test_where_a_network_captions_it_chooses_the_painting(server, model):

@@ -89,7 +89,7 @@ def test_a_painting_is_shown_and_can_be_asked_about(page):
     page.type("#text", "a red ball")
     page.press("Enter", windowsVirtualKeyCode=13, text="\r")
     page.wait_for(CARDS.format(1))
-    page.wait_for("document.getElementById('picture').naturalWidth === 16")
+    page.wait_for("document.getElementById('picture').naturalWidth === 32")
     address = page.run("document.querySelector('.save').href")
     assert address.startswith("blob:") and page.run(ANSWER) == "a red ball"
     assert page.run("document.getElementById('picture').src") == address
@@ -100,6 +100,36 @@ def test_a_painting_is_shown_and_can_be_asked_about(page):
     page.click("#tab-caption")
     page.click("#go")
     page.wait_for(CARDS.format(2))
+
+
+def test_a_seed_paints_the_same_again(page, server):
+    page.click("#tab-paint")
+    page.type("#text", "a red ball")
+    for _ in range(3):
+        page.click("#go")
+        page.wait_for("!document.getElementById('go').disabled")
+    page.wait_for(CARDS.format(3))
+    seeds = page.run("[...document.querySelectorAll('.card .seed')].map((seed) => seed.textContent)")
+    assert len(set(seeds)) == 3
+    page.run("document.querySelectorAll('.card .seed')[2].click()")
+    assert page.run("document.getElementById('seed').value") == seeds[2].removeprefix("seed ")
+    page.press("Enter", windowsVirtualKeyCode=13, text="\r")
+    page.wait_for(CARDS.format(4))
+    again, *others, first = page.run(
+        "[...document.querySelectorAll('.card > .thumb canvas')].map((canvas) => canvas.toDataURL())"
+    )
+    assert (
+        first == again
+        and first not in others
+        and page.run("document.querySelector('.card .seed').textContent") == seeds[2]
+    )
+    page.run("document.getElementById('seed').value = 'x'")
+    page.click("#go")
+    page.wait_for("!document.getElementById('problem').hidden")
+    assert "whole number from 0" in page.run("document.getElementById('problem').textContent")
+    page.run("document.getElementById('seed').value = ''")
+    page.click("#tab-caption")
+    assert page.run("document.getElementById('seed-line').hidden")
 
 
 def test_an_instruction_without_a_picture(page, server):

@@ -7,11 +7,11 @@ const THUMBNAIL = 144;
 const MOST_OTHERS = 4;
 
 /**
- * A card for an answer. `show(picture, parts)` is called when a picture of it is clicked.
+ * A card for an answer. `show(picture, parts)` is called when a picture of it is clicked, `reuse(seed)` when its seed is.
  * Parts are boxes as shares of the picture's sides, with labels. `paintings` are pictures that were made, the best
  * first; `part` is what was asked about.
  */
-export function makeCard({ operation, picture, question, answer, paintings = [], part }, show) {
+export function makeCard({ operation, picture, question, answer, paintings = [], part }, show, reuse) {
   const result = answer.results[0];
   const parts = partsOf(operation, result, question, part);
   const card = make("li", "card");
@@ -19,7 +19,7 @@ export function makeCard({ operation, picture, question, answer, paintings = [],
   const label = text("show")(question || operationTexts(operation).tab);
   if (shown) card.append(thumbnail(shown, parts, label, show));
   card.classList.toggle("textual", !shown);
-  card.append(body({ operation, question, answer, result, parts }));
+  card.append(body({ operation, question, answer, result, parts, reuse }));
   const others = paintings.slice(1).map((painting) => thumbnail(painting, [], label, show));
   const save = paintings.map((painting) => Object.assign(make("a", "save", text("save")), { href: painting.url, download: "ofa.png" }));
   if (paintings.length) card.lastChild.append(make("div", "paintings", ...others, save[0]));
@@ -47,7 +47,7 @@ function partsOf(operation, result, question, part) {
   return boxes.filter((box) => !isEmpty(box)).map((box) => share(box, box.label));
 }
 
-function body({ operation, question, answer, result, parts }) {
+function body({ operation, question, answer, result, parts, reuse }) {
   const box = make("div", "card-body");
   const isHeadline = operation.name === "paint" || (operation.name === "ground" && parts.length);
   box.append(make("p", "card-ask", icon(operation.name), (isHeadline ? "" : question) || operationTexts(operation).tab));
@@ -63,9 +63,17 @@ function body({ operation, question, answer, result, parts }) {
   const sure = operation.name === "paint" ? [] : [meter, make("span", "", text("sure")(percent))];
   const facts = make("p", "card-facts", ...sure, make("span", "", `${seconds} s`));
   facts.append(make("span", "version", `${text("version").toLowerCase()} ${shortVersion(answer.model.version)}`));
+  if (operation.seed) facts.append(seedOf(result, reuse));
   box.append(facts);
   if (["answer", "classify"].includes(operation.name)) box.append(...others(result));
   return box;
+}
+
+function seedOf(result, reuse) {
+  const button = make("button", "seed", `${text("seed").toLowerCase()} ${result.seed}`);
+  Object.assign(button, { type: "button", title: text("reuse") });
+  button.addEventListener("click", () => reuse(result.seed));
+  return button;
 }
 
 function headline(operation, result, parts, question) {

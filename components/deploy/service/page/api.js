@@ -19,13 +19,14 @@ export function describe() {
   return call("api/model");
 }
 
-/** The answer of an operation. A picture, a text, candidates and a box (as shares of its sides) go along if given. */
-export function ask(operation, { picture, question, choices = [], part }) {
+/** The answer of an operation. A picture, a text, candidates, a box (as shares of its sides), a seed go along if given. */
+export function ask(operation, { picture, question, choices = [], part, seed }) {
   const form = new FormData();
   if (picture) form.append("image", picture.blob, "picture");
   if (operation.text) form.append(operation.text, question);
   for (const choice of choices) form.append("candidates", choice);
   if (part) form.append("box", boxOf(part, picture.sent));
+  if (seed) form.append("seed", seed);
   return call(`api/${operation.route}`, { method: "POST", body: form });
 }
 

@@ -128,6 +128,7 @@ function choose(operation, focus = false) {
   $("text").hidden = !writes;
   $("text").rows = operation.article ? ARTICLE_ROWS : 1;
   $("with-line").hidden = operation.image !== "possible";
+  $("seed-line").hidden = !operation.seed;
   $("go").hidden = operation.box;
   aim(operation.box ? words.about : null);
   $("text").placeholder = words.hint ?? "";
@@ -206,10 +207,11 @@ async function run(part) {
   complain(null);
   try {
     const choices = operation.text ? [] : question.split(/[,，、\n]/).map((choice) => choice.trim()).filter(Boolean);
-    const answer = await ask(operation, { picture, question, choices, part });
+    const seed = operation.seed ? $("seed").value.trim() : "";
+    const answer = await ask(operation, { picture, question, choices, part, seed });
     const paintings = await paintingsOf(answer.results[0], question);
     const asked = { operation, picture, question, answer, paintings, part };
-    const { card, parts } = makeCard(asked, (shown, boxes) => recall(shown, card, boxes));
+    const { card, parts } = makeCard(asked, (shown, boxes) => recall(shown, card, boxes), (seed) => takeSeed(operation, seed));
     $("feed").prepend(card);
     $("quiet").hidden = true;
     if (paintings.length) recall(paintings[0], card, []);
@@ -240,6 +242,13 @@ function recall(picture, card, parts) {
   showBoxes(parts);
 }
 
+/** Put the seed of an answer into its field, so that it is drawn again. */
+function takeSeed(operation, seed) {
+  if (state.operation.route !== operation.route) choose(operation);
+  $("seed").value = seed;
+  $("seed").focus();
+}
+
 function setRunning(running, looks = false) {
   state.running = running;
   setBusy(running && looks);
@@ -256,6 +265,7 @@ function complain(message) {
 
 function renderLanguage() {
   translate();
+  $("seed").placeholder = text("anySeed");
   $("language").textContent = text("name", nextLanguage());
   $("language").lang = nextLanguage();
   if (state.model) renderModel();
