@@ -41,7 +41,7 @@ test: install programs ## run the tests
 torture: install ## kill trainings at random and compare how they end; MINUTES=60 for an hour
 	OMP_NUM_THREADS=1 python -m tests.train.torture --minutes $(or $(MINUTES),10) --seed $(or $(SEED),$$RANDOM)
 
-bench: install ## load the service at twice its capacity; figures in docs/serving.md
+bench: install ## load the service at twice its capacity, with nano and base; prints the table of docs/serving.md
 	python -m tests.load.bench
 
 # Tests drive a real browser and keep a registry in a real database; without these programs, and without the right to

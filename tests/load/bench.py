@@ -238,7 +238,9 @@ def bench(size: str, seconds: float, warm: float, place: Path, deadline: float =
     half = len(overload.memory) // 2
     numbers |= {
         "statuses": dict(overload.statuses),
+        "mixed up": sum(outcome.mixed_up for outcome in (single, together, overload)),
         "largest queue": overload.queue,
+        "queue": setting.queue,
         "memory MB": [round(max(part) / 2**20) for part in (overload.memory[:half], overload.memory[half:]) if part],
     }
     wrong = problems([single, together, overload], setting.queue, refused - overload.statuses[429])
@@ -267,6 +269,33 @@ def problems(outcomes: list[Outcome], queue: int, uncounted: float) -> list[str]
     return found
 
 
+def table(found: list[dict]) -> str:
+    """The numbers of several networks as a table for docs/serving.md."""
+
+    def texts(numbers: dict) -> dict[str, str]:
+        statuses, seconds = numbers["statuses"], [numbers[f"p{share} ms"] / 1000 for share in (50, 95, 99)]
+        known = [statuses.get(200, 0), statuses.get(429, 0)]
+        rates = {name: f"{numbers[name]:.3g}" for name in ("one by one", "in batches", "asked for", "answered")}
+        return {
+            "": f"`{numbers['network']}`, {numbers['side']} pixels",
+            "load average before the run": f"{numbers['load average before']:.1f}",
+            "without batches, with batches (answers/s)": f"{rates['one by one']}, {rates['in batches']}",
+            "twice the capacity: asked for, answered (a second)": f"{rates['asked for']}, {rates['answered']}",
+            "p50, p95, p99 of the answered (s)": ", ".join(f"{value:.3g}" for value in seconds),
+            "answered, refused with 429, anything else": ", ".join(
+                map(str, [*known, sum(statuses.values()) - sum(known)])
+            ),
+            "answers that belong to another picture": str(numbers["mixed up"]),
+            "largest number of items in the service, of": f"{numbers['largest queue']} of {numbers['queue']}",
+            "memory: largest in the first, in the second half (MB)": ", ".join(map(str, numbers["memory MB"])),
+        }
+
+    columns = [texts(numbers) for numbers in found]
+    rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
+    rows.insert(1, ["---"] * (1 + len(columns)))
+    return "\n".join(f"| {' | '.join(row)} |".replace("|  |", "| |") for row in rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", default=["nano", "base"], metavar="NETWORK")
@@ -283,6 +312,7 @@ def main() -> None:
             numbers = bench(size, options.seconds, options.warm, Path(place)) | {"load average before": busy}
             print(json.dumps(numbers, indent=2), flush=True)
             found.append(numbers)
+    print(f"\n{table(found)}\n")
     if options.out:
         Path(options.out).write_text(json.dumps(found, indent=2) + "\n")
     sys.exit(any(numbers["problems"] for numbers in found))
