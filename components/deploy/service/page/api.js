@@ -46,6 +46,6 @@ async function call(path, options = {}) {
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
-  const known = { 413: text("tooLarge"), 429: text("busy") };
+  const known = { 413: text("tooLarge"), 429: text("busy"), 504: text("late") };
   throw new Problem(known[response.status] ?? body.error ?? `HTTP ${response.status}`, response.status);
 }
