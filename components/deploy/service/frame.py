@@ -123,7 +123,7 @@ class _Body:
     async def receive(self) -> Message:
         """The next part."""
         message = await self._receive()
-        self.unread = self.unread and message["type"] == "http.request" and message.get("more_body", False)
+        self.unread = message["type"] == "http.request" and message.get("more_body", False)
         return message
 
     async def discard(self, seconds: float) -> None:

@@ -215,7 +215,7 @@ def _seed(value: Any, operation: Operation) -> int | None:
         return secrets.randbelow(SEEDS)
     digits = "" if isinstance(value, bool) else str(value)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= len(str(SEEDS)) and int(digits) < SEEDS):
-        raise RequestError(f"the seed {value!r} must be a whole number from 0 to {SEEDS - 1}")
+        raise RequestError(f"the seed must be a whole number from 0 to {SEEDS - 1}")
     return int(digits)
 
 
