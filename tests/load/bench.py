@@ -33,9 +33,6 @@ from tests.components.service.running import Server, as_file
 TOLERANCE = 2e-3
 """Scores of a sample alone and in a batch differ by rounding; captions must be equal."""
 
-CLIENTS = 8
-"""Those who ask again when they are answered, while the capacity is measured."""
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -45,7 +42,7 @@ class Setting:
     """Pixels of a side of the pictures that it reads."""
     pictures: int
     queue: int
-    """Places in the service."""
+    """Places in the service, and clients that fill them while its capacity is measured."""
 
 
 SETTINGS = {"nano": Setting(side=128, pictures=100, queue=32), "base": Setting(side=256, pictures=12, queue=8)}
@@ -226,10 +223,10 @@ def bench(size: str, seconds: float, warm: float, place: Path, deadline: float =
     numbers = {"network": size, "side": setting.side, "pictures": len(pictures), "different": len(set(expected))}
 
     with service(folder, place, max_batch=1, **common) as server:
-        single = asyncio.run(Load(server, pictures, expected).closed(warm, CLIENTS))
+        single = asyncio.run(Load(server, pictures, expected).closed(warm, setting.queue))
     with service(folder, place, max_batch=16, **common) as server:
         load = Load(server, pictures, expected)
-        together = asyncio.run(load.closed(warm, CLIENTS))
+        together = asyncio.run(load.closed(warm, setting.queue))
         overload = asyncio.run(load.open(seconds, 2 * together.throughput))
         refused = server.metric('ofa_rejected_total{reason="busy"}')
     numbers |= {"one by one": single.throughput, "in batches": together.throughput}
