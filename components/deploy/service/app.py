@@ -63,7 +63,7 @@ def create_app(service: Service, key: str | None = None) -> ASGIApp:
 
     @app.exception_handler(RequestError)
     async def refused(request: Request, error: RequestError) -> JSONResponse:
-        service.metrics.rejected.add(error.code)
+        service.metrics.rejected.labels(error.code).inc()
         return refuse(error)
 
     @app.exception_handler(HTTPException)

@@ -80,7 +80,7 @@ class Frame:
             self._guard(scope, headers)
             await self._app(scope, body.receive, send_framed)
         except Unauthorized as error:
-            self._metrics.rejected.add(error.code)
+            self._metrics.rejected.labels(error.code).inc()
             await refuse(error)(scope, receive, send_framed)
         except Exception:  # a defect: the caller has got its id, the log has the rest
             logger.exception("unexpected error")
@@ -99,8 +99,8 @@ class Frame:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        self._metrics.requests.add(route, str(status))
-        self._metrics.request_seconds.observe(seconds, route)
+        self._metrics.requests.labels(route, status).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
         if status in (200, 503) and scope["path"].startswith(_QUIET):
             return
         values = {"method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}

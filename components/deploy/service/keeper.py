@@ -67,7 +67,7 @@ class Keeper:
         try:
             self._switch(self._first())
         except Exception as error:  # reported by who started this thread, which has no one else to tell
-            self._metrics.reloads.add("failed")
+            self._metrics.loads.labels("failed").inc()
             if self._failed is not None:
                 self._failed(error)
             return
@@ -83,7 +83,7 @@ class Keeper:
             if version is None:
                 raise
             logger.warning("%s; starting with version %s from the cache", error, version)
-            self._metrics.poll_errors.add()
+            self._metrics.poll_errors.inc()
             return version
 
     def _look(self, served: str) -> str:
@@ -91,7 +91,7 @@ class Keeper:
         try:
             version = self._source.current()
         except OFAError as error:
-            self._metrics.poll_errors.add()
+            self._metrics.poll_errors.inc()
             logger.warning("%s; version %s goes on", error, served)
             return served
         if version == served or (version == self._refused and time.monotonic() < self._retry):
@@ -100,7 +100,7 @@ class Keeper:
         try:
             self._switch(version)
         except Exception as error:  # a release that cannot be loaded must not end the one that works
-            self._metrics.reloads.add("failed")
+            self._metrics.loads.labels("failed").inc()
             known = isinstance(error, OFAError)
             logger.error("cannot switch: %s; version %s goes on", error, served, exc_info=None if known else error)
             self._refused, self._retry = version, time.monotonic() + _RETRY * self._pause
@@ -113,7 +113,7 @@ class Keeper:
         model = self._source.load(version)
         model.warm()
         self._model = model
-        self._metrics.reloads.add("ok")
+        self._metrics.loads.labels("ok").inc()
         seconds = round(time.perf_counter() - started, 2)
         logger.info(
             "serving version %s",

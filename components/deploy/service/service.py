@@ -149,7 +149,7 @@ class Service:
                     raise
                 raise _first(ours) from None
         for item in items:
-            self.metrics.items.add(item.operation.name)
+            self.metrics.items.labels(item.operation.name).inc()
         return model, answers
 
     def _prepare(self, asked: Sequence[tuple[Skill, Item]]) -> tuple[tuple[int, int] | None, list[Sample]]:
@@ -164,8 +164,8 @@ class Service:
     def _compute(self, skill: Skill, samples: Sequence[Sample]) -> list[Prediction]:
         started = time.perf_counter()
         predictions = skill.predict(samples)
-        self.metrics.batch_size.observe(len(samples), skill.operation.name)
-        self.metrics.batch_seconds.observe(time.perf_counter() - started, skill.operation.name)
+        self.metrics.batch_size.labels(skill.operation.name).observe(len(samples))
+        self.metrics.batch_seconds.labels(skill.operation.name).observe(time.perf_counter() - started)
         return predictions
 
     def _model_info(self) -> dict[tuple[str, ...], float]:

@@ -1,33 +1,29 @@
-"""The text format of Prometheus."""
+"""The page for Prometheus, as its own client reads it."""
 
-from components.deploy.service.metrics import Counter, Gauge, Histogram
+from prometheus_client.parser import text_string_to_metric_families
 
-
-def test_a_histogram_counts_below_each_bound():
-    histogram = Histogram("seconds", "Time.", (0.1, 1.0), ("route",))
-    for value in (0.05, 0.1, 0.5, 3.0):
-        histogram.observe(value, "/a")
-    assert histogram.render().splitlines() == [
-        "# HELP seconds Time.",
-        "# TYPE seconds histogram",
-        'seconds_bucket{route="/a",le="0.1"} 2.0',
-        'seconds_bucket{route="/a",le="1.0"} 3.0',
-        'seconds_bucket{route="/a",le="+Inf"} 4.0',
-        'seconds_sum{route="/a"} 3.65',
-        'seconds_count{route="/a"} 4.0',
-    ]
+from components.deploy.service.metrics import Metrics
 
 
-def test_a_counter_is_exact_and_its_labels_are_escaped():
-    counter = Counter("n_total", "Number.", ("what",))
-    counter.add('a "b"\\\n', amount=12_345_678)
-    counter.add('a "b"\\\n')
-    assert counter.render().splitlines()[-1] == 'n_total{what="a \\"b\\"\\\\\\n"} 12345679.0'
-    assert Counter("zero_total", "Nothing yet.").render().endswith("zero_total 0.0\n")
+def samples(metrics: Metrics) -> dict:
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
+    }
 
 
-def test_a_gauge_is_asked_when_the_page_is_made():
-    values = {(): 1.0}
-    gauge = Gauge("waiting", "Now.", lambda: values)
-    values[()] = 5.0
-    assert gauge.render().endswith("\nwaiting 5.0\n")
+def test_numbers_of_the_moment_are_asked_for_when_the_page_is_made():
+    metrics, values = Metrics(), {("1", "folder"): 1.0}
+    metrics.gauge("ofa_model_info", "Now.", lambda: values, ("version", "source"))
+    assert samples(metrics)["ofa_model_info", ("source", "folder"), ("version", "1")] == 1
+    values.clear()
+    values["2", 'a "b"\\\n'] = 1.0
+    shown = [labels for name, *labels in samples(metrics) if name == "ofa_model_info"]
+    assert shown == [[("source", 'a "b"\\\n'), ("version", "2")]], "what is gone is not shown any more"
+
+
+def test_services_of_one_process_count_apart():
+    one, other = Metrics(), Metrics()
+    one.requests.labels("/api/caption", 200).inc()
+    name = ("ofa_requests_total", ("route", "/api/caption"), ("status", "200"))
+    assert samples(one)[name] == 1 and name not in samples(other)
