@@ -80,10 +80,11 @@ def _md5(path: Path) -> str:
 def _explained(repository: str, path: str, revision: str) -> Iterator[None]:
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
+    from pygit2 import GitError
 
     try:
         yield
-    except (DvcException, SCMError) as error:
+    except (DvcException, SCMError, GitError) as error:
         raise OFAError(
             f"{repository}: cannot get {path} at revision {revision}: {' '.join(str(error).split())}"
         ) from error

@@ -1,5 +1,6 @@
 """A git revision names the data: fetching gets exactly what DVC tracked there, out of a remote, and says which."""
 
+import os
 import shutil
 import subprocess
 
@@ -85,3 +86,14 @@ def test_a_file_that_changed_in_the_remote_is_noticed(repository, tmp_path):
 def test_what_is_not_there_is_named(repository, tmp_path, settings, reason):
     with pytest.raises(OFAError, match=reason):
         fetch(str(tmp_path / "out"), source=str(repository), **settings)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
+def test_a_repository_of_somebody_else_is_named(tmp_path, monkeypatch):
+    """Git reads it only where the settings of the user, here none, call it safe."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    subprocess.run(["git", "init", "-q", tmp_path / "other"], check=True)
+    for path in [tmp_path / "other", *(tmp_path / "other").rglob("*")]:
+        os.chown(path, 1234, 1234)
+    with pytest.raises(OFAError, match=r"other: cannot get data/raw at revision one: .* not owned by current user"):
+        fetch(str(tmp_path / "out"), source=str(tmp_path / "other"), revision="one")
