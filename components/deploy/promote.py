@@ -102,7 +102,7 @@ def promote(
             champion = store.alias(CHAMPION)
             if champion is not None and champion.number == version:  # another program promoted the same bundle
                 continue
-            verdict = _decide_again(store, store.find(_KEY, content.sha256), bundle, verdict)
+            verdict = _decide_again(store, store.find(_KEY, content.sha256, oldest=True), bundle, verdict)
             if verdict.decision == UNDECIDED:
                 raise ChampionMoved(f"{moved}, and the gate {verdict.reason}") from None
     if out is not None:
@@ -117,7 +117,7 @@ def register(bundle: str, store: Registry, attachments: Sequence[str] = (), pipe
     register the same bundle at the same moment get the same version."""
     content = load_bundle(bundle)
     with store.locked():
-        if store.exists() and (known := store.find(_KEY, content.sha256)):
+        if store.exists() and (known := store.find(_KEY, content.sha256, oldest=True)):
             return known.number
         tags = lineage_tags(bundle, content) | ({"pipeline_run": pipeline_run} if pipeline_run else {})
         for task in content.tasks:  # trained from a network of the registry, such as the champion's

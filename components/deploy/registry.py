@@ -141,13 +141,13 @@ class Registry:
                 lambda key=key, value=value: self.client.set_model_version_tag(self.name, version, key, str(value))
             )
 
-    def find(self, key: str, value: str) -> Version | None:
-        """The oldest version with this tag, or None."""
-        return self._oldest(f"name = '{self.name}' and tags.`{key}` = '{value}'")
+    def find(self, key: str, value: str, oldest: bool = False) -> Version | None:
+        """The newest or the oldest version with this tag, or None."""
+        return self._search(f"name = '{self.name}' and tags.`{key}` = '{value}'", "ASC" if oldest else "DESC")
 
     def first(self) -> Version | None:
         """The oldest version, or None."""
-        return self._oldest(f"name = '{self.name}'")
+        return self._search(f"name = '{self.name}'", "ASC")
 
     def register(self, model: str, run_id: str, tags: Mapping[str, str], key: str) -> Version:
         """Make a version of a logged model; where there is one with the same value of the tag `key`, that one counts.
@@ -162,7 +162,7 @@ class Registry:
             key: the tag by which versions are the same.
         """
         made = self.call(lambda: self.mlflow.register_model(model, self.name, tags=dict(tags)))
-        kept = self.find(key, tags[key])
+        kept = self.find(key, tags[key], oldest=True)
         if kept.number != str(made.version):
             self.call(lambda: self.client.delete_model_version(self.name, str(made.version)))
         if kept.run_id != run_id:
@@ -231,9 +231,9 @@ class Registry:
                 raise
             return made.experiment_id  # another program made it meanwhile
 
-    def _oldest(self, query: str) -> Version | None:
+    def _search(self, query: str, order: str) -> Version | None:
         found = self.call(
-            lambda: self.client.search_model_versions(query, max_results=1, order_by=["version_number ASC"])
+            lambda: self.client.search_model_versions(query, max_results=1, order_by=[f"version_number {order}"])
         )
         return Version(str(found[0].version), found[0].run_id, dict(found[0].tags)) if found else None
 

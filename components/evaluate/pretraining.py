@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,8 +39,8 @@ class PretrainingMeasure(Measure):
 
     losses = True
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
-        return with_loss(super().measure(rows), rows)
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
+        return with_loss(super().measure(rows, out), rows)
 
 
 class DetectionMeasure(Measure):
@@ -50,7 +51,7 @@ class DetectionMeasure(Measure):
     def truth(self, row: Mapping[str, str], reference: Any) -> dict[str, Any]:
         return {"references": [plain(box) for box in reference.boxes]}
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
         pairs = [(_boxes(row["prediction"]), _boxes(row["references"])) for row in rows]
         values = [f1([found], [truth]) for found, truth in pairs]
         overall = f1([found for found, _ in pairs], [truth for _, truth in pairs])
@@ -74,7 +75,7 @@ class VisionLanguageMeasure(Measure):
             return {"kind": reference.kind, "references": [list(region.box)], "size": list(region.size)}
         return {"kind": reference.kind, "references": plain(reference.value)}
 
-    def measure(self, rows: Sequence[Row]) -> Measured:
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
         values = [_right(row) for row in rows]
         scores = {"accuracy": statistics.fmean(values)}
         for kind in sorted({row["kind"] for row in rows}):
