@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.tensor import DTensor
 
 from ofa.train.distributed import World
 from ofa.train.loop import train
@@ -14,9 +15,11 @@ from tests.train.launch import fork
 
 
 def held() -> int:
-    """Bytes of the numbers that this process holds in tensors, each storage once."""
-    tensors = [found for found in gc.get_objects() if issubclass(type(found), torch.Tensor)]
-    plain = [t.to_local() if hasattr(t, "to_local") else t for t in tensors]
+    """Bytes of the numbers that this process holds in tensors, each storage once; a compiler's tensors hold none."""
+    gc.collect()
+    known = (torch.Tensor, torch.nn.Parameter, DTensor)
+    tensors = [found for found in gc.get_objects() if type(found) in known]
+    plain = [t.to_local() if isinstance(t, DTensor) else t for t in tensors]
     plain += [tensor.grad for tensor in plain if tensor.is_leaf and tensor.grad is not None]
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in plain}.values())
 
