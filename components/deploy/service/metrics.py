@@ -45,13 +45,10 @@ class _Moment(Collector):
     """A gauge whose labels come and go."""
 
     def __init__(self, name: str, help: str, read: Read, labels: Sequence[str]):
-        self._family, self._read = lambda: GaugeMetricFamily(name, help, labels=labels), read
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        return [self._family()]
+        self._name, self._help, self._read, self._labels = name, help, read, labels
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = self._family()
+        family = GaugeMetricFamily(self._name, self._help, labels=self._labels)
         for values, number in self._read().items():
             family.add_metric(values, number)
         yield family
