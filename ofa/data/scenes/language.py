@@ -33,11 +33,3 @@ class Language(Protocol):
 def weighted(rng: Random, *choices: tuple[str, int]) -> str:
     """One of the wordings, as often as its weight says."""
     return rng.choices([text for text, _ in choices], [weight for _, weight in choices])[0]
-
-
-def get_language(name: str) -> Language:
-    """The language called "en" or "zh"."""
-    from ofa.data.scenes.chinese import Chinese
-    from ofa.data.scenes.english import English
-
-    return {"en": English, "zh": Chinese}[name]()

@@ -15,14 +15,17 @@ from typing import Any
 from ofa.data.files import ensure_space
 from ofa.data.scenes.annotations import caption_records, image_record, instance_records, question_records, ref_records
 from ofa.data.scenes.artwork import license_text
+from ofa.data.scenes.chinese import Chinese
 from ofa.data.scenes.composition import compose, scene_rng
 from ofa.data.scenes.config import SPLITS, SceneConfig
+from ofa.data.scenes.english import English
 from ofa.data.scenes.kinds import check_names
-from ofa.data.scenes.language import get_language
+from ofa.data.scenes.language import Language
 from ofa.errors import OFAError
 from ofa.progress import bar
 
 _CHUNK = 100  # images that a process makes before it reports
+_LANGUAGES: dict[str, Language] = {"en": English(), "zh": Chinese()}
 _IN_WORDS = ("captions", "refs", "questions", "answers")
 _INFO = {"description": "OpenMoji scenes", "version": "1.0"}
 _LICENSES = [{"id": 1, "name": "CC BY-SA 4.0", "url": "https://creativecommons.org/licenses/by-sa/4.0/"}]
@@ -97,7 +100,7 @@ def _make_chunk(images: Path, config: SceneConfig, split: str, first_id: int, in
     """Make some images of a split: the JPEG files, and their records."""
     made: _Records = defaultdict(list)
     categories = {kind.name: number for number, kind in enumerate(config.used_kinds, start=1)}
-    languages = {name: get_language(name) for name in config.languages}
+    languages = {name: _LANGUAGES[name] for name in config.languages}
     for index in indices:
         image_id = first_id + index
         file_name = f"{image_id:012d}.jpg"
