@@ -20,6 +20,7 @@ LOOK = (
     ("the data's documentation", "data/validated/data_docs/index.html"),
     ("runs, curves, the model registry", "mlflow ui --backend-store-uri sqlite:///mlflow.db"),
     ("ask the model yourself", "ofa serve models/release"),
+    ("ask the pretrained one as well", "ofa serve models"),
     ("compare with the last commit", "dvc metrics diff"),
 )
 
