@@ -36,7 +36,7 @@ def arguments(pipeline: Pipeline, params: Mapping[str, Any], given: Mapping[str,
     for name in pipeline.parameters:
         if name in given:
             values[name] = given[name]
-        elif name in ("registry", *pipeline.needs):
+        elif name in ("registry", *pipeline.needs, *pipeline.optional):
             continue
         elif name == "tasks":
             values[name] = list(_section(params, "finetune"))

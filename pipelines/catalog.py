@@ -21,6 +21,11 @@ class Pipeline:
     """Parameters that params.yaml does not hold, besides the registry."""
 
     @property
+    def optional(self) -> tuple[str, ...]:
+        """Parameters that have a default of their own."""
+        return tuple(name for name, given in self.component.component_spec.inputs.items() if given.optional)
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """Names of all its parameters."""
         return tuple(self.component.component_spec.inputs)

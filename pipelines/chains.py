@@ -125,11 +125,14 @@ def judgement(
     tables: PipelineChannel,
     gate: PipelineChannel,
     registry: PipelineChannel,
+    champion: PipelineChannel | str = "",
     **runs: PipelineChannel,
 ) -> Judged:
     """Hold the evaluations against the champion, and write the report; `runs` are trainings for their curves."""
     # Each consumer needs a Collected of its own: KFP changes the object.
-    decided = gate_release(evaluations=dsl.Collected(evaluations), tables=tables, policy=gate, registry=registry)
+    decided = gate_release(
+        evaluations=dsl.Collected(evaluations), tables=tables, policy=gate, registry=registry, champion=champion
+    )
     place(fresh(decided), EVALUATE)
     document = decided.outputs["decision"]
     reported = write_report(evaluations=dsl.Collected(evaluations), tables=tables, decision=document, **runs)

@@ -21,6 +21,7 @@ def evaluate_gate(
     node_selector: dict,
     tolerations: list,
     registry: str,
+    champion: str = "",
 ):
     """Evaluate and judge.
 
@@ -33,6 +34,7 @@ def evaluate_gate(
         node_selector: Labels that nodes for evaluation must have.
         tolerations: Taints of such nodes that evaluation accepts.
         registry: MLflow tracking address: the champion.
+        champion: Address of a folder with a champion's evaluations, a folder a task, instead of the registry's.
     """
     machines = Machines(node_selector, tolerations)
     with closing("ofa-evaluate-gate", registry):
@@ -40,4 +42,4 @@ def evaluate_gate(
         data = dsl.importer(artifact_uri=tables, artifact_class=dsl.Dataset, reimport=True)
         with dsl.ParallelFor(tasks, name="tasks") as task:
             evaluated = evaluation(task, picked(found.output, task), data.output, evaluate, machines)
-        judgement(evaluated.outputs["evaluation"], data.output, gate, registry)
+        judgement(evaluated.outputs["evaluation"], data.output, gate, registry, champion)

@@ -55,21 +55,27 @@ class Finished:
     @property
     def decision(self) -> str:
         """promote, reject or undecided; empty if no gate was asked."""
-        found = self._newest("decision.json")
-        return json.loads(found.read_text(encoding="utf-8"))["decision"] if found else ""
+        return json.loads(self.gate.read_text(encoding="utf-8"))["decision"] if self.gate else ""
+
+    @property
+    def gate(self) -> Path | None:
+        """The gate's decision with all its rules, as JSON; the same as Markdown lies beside it."""
+        return next(self.folder.glob("**/gate-release/decision.json"), None)
+
+    @property
+    def evaluations(self) -> list[Path]:
+        """What the networks scored, a folder a task."""
+        return sorted(self.folder.glob("**/evaluate-network/evaluation"))
 
     @property
     def report(self) -> Path | None:
         """The page with scores, curves, pictures, lineage and the gate's decision, if there is one."""
-        return next((path for path in self.folder.glob("**/write-report*/**/page.html")), None)
+        return next(self.folder.glob("**/write-report/page.html"), None)
 
     @property
     def end(self) -> Path | None:
         """The page about how the run ended."""
-        return next((path for path in self.folder.glob("**/close-run*/**/page.html")), None)
-
-    def _newest(self, name: str) -> Path | None:
-        return max(self.folder.glob(f"**/{name}"), key=lambda path: path.stat().st_mtime, default=None)
+        return next(self.folder.glob("**/close-run/page.html"), None)
 
 
 @contextmanager

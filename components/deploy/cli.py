@@ -24,7 +24,9 @@ def gate(
     evaluations: Evaluations = "evaluations/test",
     out: Annotated[str, typer.Option(help="The decision as JSON; Markdown goes beside it.")] = "reports/gate.json",
     params: Annotated[str, typer.Option(help="File with the policy in its section `gate`.")] = "params.yaml",
-    champion: Annotated[str, typer.Option(help="Folder of the champion's evaluations, instead of a registry.")] = "",
+    champion: Annotated[
+        str, typer.Option(help="Folder or address of the champion's evaluations, instead of the registry's.")
+    ] = "",
     registry: Store = REGISTRY,
     name: Name = "ofa",
     no_fail: Annotated[
@@ -39,8 +41,8 @@ def gate(
     """
     from components.deploy.gate import gate
 
-    with _open_on_error(Exception):  # 1 would say that it was decided
-        decision = gate(evaluations, out, params, champion or None, None if champion else registry or None, name)
+    with open_on_error(Exception):  # 1 would say that it was decided
+        decision = gate(evaluations, out, params, champion, registry, name)
     for finding in decision.findings:
         mark = {True: "pass", False: "FAIL", None: "?"}[finding.passed]
         typer.echo(f"{mark:>4}  {finding.task:<10} {finding.rule:<16} {finding.why}")
@@ -89,7 +91,7 @@ def promote(
     from components.deploy.registry import RegistryDown
     from components.deploy.succession import ChampionMoved
 
-    with _open_on_error(ChampionMoved, RegistryDown):
+    with open_on_error(ChampionMoved, RegistryDown):
         done = promote(bundle, decision, registry, name, attach or (), pipeline_run, out or None)
     before = f", before it was version {done.previous}" if done.previous else ""
     state = f"the champion{before}" if done.promoted else "registered, not promoted"
@@ -106,7 +108,7 @@ def rollback(registry: Store = REGISTRY, name: Name = "ofa") -> None:
     from components.deploy.registry import RegistryDown
     from components.deploy.succession import ChampionMoved
 
-    with _open_on_error(ChampionMoved, RegistryDown):
+    with open_on_error(ChampionMoved, RegistryDown):
         before, now = rollback(registry, name)
     typer.echo(f"version {now} is the champion again, version {before} is kept as previous")
 
@@ -169,7 +171,7 @@ def deploy(
 
 
 @contextmanager
-def _open_on_error(*errors: type[Exception]) -> Iterator[None]:
+def open_on_error(*errors: type[Exception]) -> Iterator[None]:
     """Exit with the code for "could not decide" after these errors; defects of the program show their traceback."""
     from components.deploy.decision import EXIT_CODES, UNDECIDED
 

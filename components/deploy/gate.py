@@ -8,7 +8,7 @@ from components.deploy.champion import fetch_champion
 from components.deploy.decision import Decision
 from components.deploy.judge import judge, undecided
 from components.deploy.policy import load_policy, policy_from
-from components.deploy.registry import MODEL, Registry
+from components.deploy.registry import DEFAULT_URI, MODEL, Registry
 from ofa.errors import OFAError
 
 
@@ -16,8 +16,8 @@ def gate(
     evaluations: str | Sequence[str],
     out: str,
     params: str = "params.yaml",
-    champion: str | None = None,
-    registry: str | None = None,
+    champion: str = "",
+    registry: str = "",
     name: str = MODEL,
     policy: Mapping[str, Any] | None = None,
 ) -> Decision:
@@ -30,8 +30,9 @@ def gate(
         evaluations: folder with an evaluation folder a task, or those folders.
         out: the decision as JSON; the same as Markdown is written beside it.
         params: file with the policy in its section `gate`.
-        champion: folder of the champion's evaluations; instead of the registry.
-        registry: MLflow tracking address; None (and no `champion`) compares with nothing.
+        champion: folder with the champion's evaluations, a folder a task, or its address as MLflow reads it ("s3://...",
+            "models:/ofa/3/..."); empty: those of the registry's champion.
+        registry: MLflow tracking address; empty (and no `champion`): compares with nothing.
         name: of the registered model.
         policy: the policy itself, in place of the file's.
 
@@ -45,11 +46,13 @@ def gate(
     version, lacks = None, frozenset()
     with TemporaryDirectory() as work:
         try:
-            if champion is None and registry is not None:
+            if ":/" in champion:
+                champion = str(Registry(registry or DEFAULT_URI).fetch(champion, work))
+            elif registry and not champion:
                 found = fetch_champion(Registry(registry, name), evaluations, work)
                 if found is not None:
                     champion, version, lacks = found.folder, found.version, found.lacks
-            decision = judge(evaluations, rules, champion, version, lacks)
+            decision = judge(evaluations, rules, champion or None, version, lacks)
         except OFAError as error:
             decision = undecided(str(error), rules)
     decision.save(out)

@@ -12,6 +12,7 @@ def gate_release(
     registry: str,
     decision: dsl.Output[dsl.Artifact],
     tables: dsl.Input[dsl.Dataset] = None,
+    champion: str = "",
 ) -> str:
     """Decide whether the evaluated networks may replace the champion.
 
@@ -20,6 +21,7 @@ def gate_release(
         policy: The section `gate` of params.yaml.
         registry: MLflow tracking address.
         tables: Folder of the tables that were evaluated; the champion is evaluated on them where it was not yet.
+        champion: Address of a folder with a champion's evaluations, instead of the registry's.
 
     Returns:
         decision: The decision as JSON.
@@ -29,7 +31,7 @@ def gate_release(
 
     decision.path += ".json"
     folders = [evaluation.path for evaluation in evaluations]
-    return gate(folders, decision.path, registry=registry, policy=policy).decision
+    return gate(folders, decision.path, champion=champion, registry=registry, policy=policy).decision
 
 
 @dsl.component(base_image=images.DEPLOY, install_kfp_package=False)

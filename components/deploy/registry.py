@@ -202,6 +202,19 @@ class Registry:
         shutil.rmtree(staging)
         return target
 
+    def fetch(self, address: str, folder: str | Path) -> Path:
+        """Copy what lies at an address that MLflow reads, such as "s3://..." or "models:/ofa/3/...", into `folder`.
+
+        Raises:
+            OFAError: it cannot be had.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return Path(self.call(lambda: self.mlflow.artifacts.download_artifacts(address, dst_path=str(folder))))
+        except (MlflowException, OSError) as error:
+            raise OFAError(f"{address}: cannot be copied: {' '.join(str(error).split())[:300]}") from error
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While the block runs, no other locked block does. A database file has this lock, a server has none: the block

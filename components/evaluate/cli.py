@@ -136,7 +136,9 @@ def compare_two(
 
 @app.command()
 def report(
-    evaluations: Annotated[str, typer.Argument(help="Folder with an evaluation folder a task.")] = "evaluations/test",
+    evaluations: Annotated[
+        list[str] | None, typer.Argument(help="Folder with an evaluation folder a task, or those folders.")
+    ] = None,
     out: Annotated[str, typer.Option(help="The page; .md and .json are written beside it.")] = "reports/report.html",
     gate: Annotated[str, typer.Option(help="gate.json, to show what was decided.")] = "",
     training: Annotated[
@@ -152,5 +154,7 @@ def report(
     """
     from components.evaluate.report import report
 
-    report(evaluations, out, gate or None, training or (), title, sheets=pictures, earlier=earlier)
+    folders = evaluations or ["evaluations/test"]
+    found = folders if len(folders) > 1 else folders[0]
+    report(found, out, gate or None, training or (), title, sheets=pictures, earlier=earlier)
     typer.echo(out)

@@ -63,16 +63,20 @@ def run(
 ) -> None:
     """Run a pipeline on this machine, with the components and the order that a cluster runs.
 
-    Exit code of a pipeline with a gate: 0 promote, 1 reject or a failed step, 2 could not decide.
+    Exit code 0: promote, or done where there is no gate. 1: reject. 2: could not decide, or a step failed.
 
     Example: `ofa pipeline run finetune --profile smoke --out runs/smoke`
     """
     from components.cli import key_values
+    from components.deploy.cli import open_on_error
     from components.deploy.decision import EXIT_CODES
     from pipelines.run import run
 
-    finished = run(name, _settings(params, profile), runner, out, registry, key_values(given))
-    for what in ("decision", "report", "end", "registry"):
+    with open_on_error(Exception):  # 1 would say that it was decided
+        finished = run(name, _settings(params, profile), runner, out, registry, key_values(given))
+    for path in finished.evaluations:
+        typer.echo(f"evaluation: {path}")
+    for what in ("decision", "gate", "report", "end", "registry"):
         if value := getattr(finished, what):
             typer.echo(f"{what}: {value}")
     typer.echo(f"seconds: {finished.seconds:.0f}")

@@ -3,12 +3,14 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from pipelines.catalog import PIPELINES
 from pipelines.cli import app
 
 SCRIPTS = (".ci/run", ".ci/pull-request", ".ci/post-report")
@@ -31,15 +33,64 @@ def test_scripts_are_programs(root, script):
 
 def test_commands_have_the_options_that_are_used(root):
     text = (root / ".ci" / "pull-request").read_text().replace("\\\n", " ")
-    commands = [shlex.split(line) for line in re.findall(r"^ofa .*?(?= \|\|$| \|\| |$)", text, re.MULTILINE)]
-    assert [command[1] for command in commands] == ["check", "gate", "evaluate"]
+    commands = [shlex.split(line) for line in re.findall(r"^ofa .*?(?= \||$)", text, re.MULTILINE)]
+    assert [command[1:3] for command in commands] == [["check"], ["pipeline", "run"], ["evaluate", "report"]]
     for command in commands:
-        words = [word for word in command[1:] if re.fullmatch("[a-z]+", word)][: 2 if command[1] == "evaluate" else 1]
-        known = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
+        known = CliRunner().invoke(app, [*command[1:3], "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
         missing = [word for word in command if word.startswith("--") and word not in known]
         assert "Usage" in known and not missing
-    known = CliRunner().invoke(app, ["gate", "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
-    assert "--champion" in known and "--registry" in known
+    parameters = re.findall(r"\b(networks|tables|champion)=", text)
+    assert set(parameters) <= set(PIPELINES["evaluate-gate"].parameters) and len(parameters) == 3
+    assert "--registry" in CliRunner().invoke(app, ["pipeline", "run", "--help"], env={"COLUMNS": "200"}).stdout
+
+
+@pytest.fixture
+def judge(root, tmp_path):
+    """A function that runs the script in a repository where `ofa` and `dvc` are programs of the test; what the pipeline
+    says and its exit code are the arguments."""
+    place = tmp_path / "project"
+    programs = place / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (place / ".ci").mkdir()
+    shutil.copy(root / ".ci" / "pull-request", place / ".ci")
+    (tmp_path / "decision.json").write_text("{}")
+    (tmp_path / "decision.md").write_text("")
+    (programs / "dvc").write_text("#!/bin/sh\n")
+    (programs / "ofa").write_text(
+        '#!/bin/sh\n[ "$1" = evaluate ] && touch "$OUT/report.md"\n'
+        '[ "$1" = pipeline ] || exit 0\necho "$@" >"$ASKED"\necho "$SAID"\nexit "$CODE"\n'
+    )
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    git = ["git", "-C", place, "-c", "user.name=x", "-c", "user.email=x@localhost"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "x"], check=True)
+
+    def run(said, code, **environment):
+        own = {"SAID": said, "CODE": str(code), "OUT": str(tmp_path / "out"), "INSTALL": "true"}
+        own |= {"ASKED": str(tmp_path / "asked")} | environment
+        script = subprocess.run([place / ".ci" / "pull-request", "HEAD"], env=os.environ | own)
+        return script.returncode, {path.name for path in (tmp_path / "out").iterdir()}
+
+    return run
+
+
+def test_the_exit_code_is_that_of_the_pipeline_that_came_to_its_end(judge, tmp_path):
+    said = f"evaluation: {tmp_path}\ndecision: x\ngate: {tmp_path}/decision.json"
+    for code in (0, 1, 2):
+        assert judge(said, code) == (code, {"report.md", "gate.json", "gate.md"})
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 137])
+def test_without_a_decision_nothing_is_promoted_and_nothing_reported(judge, code):
+    assert judge("", code) == (2, set())
+
+
+def test_the_champion_is_that_of_the_registry_where_one_is_named(judge, tmp_path):
+    judge("", 2)
+    assert "--registry" not in (tmp_path / "asked").read_text()
+    judge("", 2, REGISTRY="http://mlflow:5000")
+    assert "tables=data/tables --registry http://mlflow:5000 --out" in (tmp_path / "asked").read_text()
 
 
 @pytest.fixture

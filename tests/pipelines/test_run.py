@@ -26,7 +26,7 @@ def start(root):
             patch.chdir(root)
             result = CliRunner().invoke(app, ["run", *map(str, arguments), "--profile", "smoke"])
         assert result.exit_code == code, result.output[-5000:]
-        return dict(re.findall(r"^(decision|report|end|registry): (.*)$", result.stdout, re.MULTILINE))
+        return dict(re.findall(r"^(decision|gate|report|end|registry|error): (.*)$", result.output, re.MULTILINE))
 
     return command
 
@@ -94,16 +94,19 @@ def test_networks_that_exist_are_judged_without_being_registered(released, start
     store = Registry(said["registry"])
     release = store.download(store.alias("champion").number, ".", tmp_path / "release")
     (tables,) = out.glob("*/build-tables/tables")
-    arguments = [f"networks={release}", f"tables={tables}", "--out", tmp_path / "out", "--registry", said["registry"]]
-    assert start("evaluate-gate", *arguments)["decision"] == "promote", "as good as itself"
+    given = [f"networks={release}", f"tables={tables}", f"champion={release / 'evaluations'}"]
+    judged = start("evaluate-gate", *given, "--out", tmp_path / "out", "--registry", said["registry"])
+    assert judged["decision"] == "promote", "as good as itself"
+    decision = json.loads(Path(judged["gate"]).read_text())
+    assert decision["champion"] == decision["challenger"] and decision["champion_version"] is None
     assert len(store.client.search_model_versions("name = 'ofa'")) == 1
 
 
-def test_a_failed_step_stops_the_run_and_the_last_page_says_so(tmp_path, root):
-    params = load_yaml(root / "params.yaml") | {"fetch": {"source": str(tmp_path / "nowhere")}}
-    with pytest.raises(OFAError, match="a step failed.*page.html"):
-        run("finetune", params, "subprocess", str(tmp_path / "out"))
+def test_a_failed_step_stops_the_run_and_the_last_page_says_so(start, tmp_path):
+    said = start("finetune", f"fetch.source={tmp_path / 'nowhere'}", "--out", tmp_path / "out", code=2)
+    assert said.keys() == {"error"}, "1 would say that the gate rejected"
     (end,) = (tmp_path / "out").glob("*/close-run/page.html")
+    assert "a step failed" in said["error"] and said["error"].endswith(str(end))
     assert "FAILED" in end.read_text()
     assert not list((tmp_path / "out").glob("*/build-tables"))
 

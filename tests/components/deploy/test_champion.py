@@ -80,6 +80,21 @@ def test_the_command_exits_with_the_decision(uri, finished, tmp_path, params):
     assert result.exit_code == 2 and "none.yaml: no such file" in result.stderr
 
 
+def test_a_champion_at_an_address(uri, release, finished, tmp_path, params):
+    """Of a store that MLflow reads: an address of files, and one of the registry's own versions."""
+    promote(*release(0), uri)
+    folder = tmp_path / "evaluations-0"
+    inside = Registry(uri).mlflow.models.get_model_info("models:/ofa/1").flavors["python_function"]["artifacts"]
+    versioned = f"models:/ofa/1/{inside['bundle']['path']}/evaluations"
+    found = [
+        gate(str(finished(1)), str(tmp_path / "gate.json"), params, champion=address, registry=uri)
+        for address in (str(folder), folder.as_uri(), versioned)
+    ]
+    assert found[0] == found[1] == found[2] and found[0].champion
+    away = gate(str(finished(1)), str(tmp_path / "gate.json"), params, champion=f"{folder.as_uri()}-away", registry=uri)
+    assert away.decision == "undecided" and "evaluations-0-away: cannot be copied" in away.reason
+
+
 def test_a_gate_that_breaks_has_not_rejected(finished, tmp_path, params):
     """Rows without measures are nothing that a user makes, yet the exit code 1 would be an answer."""
     old = shutil.copytree(finished(0), tmp_path / "old")
