@@ -21,7 +21,7 @@ class ClusterSection:
     gpus: int = 1
     """GPUs of each of them; 0: it trains on processors."""
     queue: str = ""
-    """Kueue's queue that trainings wait in until all of their nodes can start; empty: none."""
+    """Kueue's queue that trainings wait in until all of their nodes can start, and other steps, too; empty: none."""
     hours: float = 14 * 24.0
     """The cluster stops a training after that long; time in a queue does not count. Nothing else limits it."""
     images: str = ""

@@ -1,19 +1,19 @@
 """Pipelines as the YAML that a cluster takes: the same bytes for the same source and settings."""
 
-import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kfp import compiler
 
+from components.train.trainjob import PRIORITY, QUEUE, Job
 from ofa.data.files import atomic_write
 from pipelines.arguments import arguments, cluster_section
 from pipelines.catalog import pipeline
 
 HEADER = "# Made by `ofa pipeline compile {name}` out of pipelines/ and params.yaml: change those instead.\n"
-_IMAGE = re.compile(r"^( +image: )(ofa-python-)", re.MULTILINE)
 
 
 def compile_pipeline(
@@ -36,17 +36,35 @@ def compile_pipeline(
     Raises:
         OFAError: there is no such pipeline, or the settings do not fit it.
     """
-    chosen = pipeline(name)
+    chosen, cluster = pipeline(name), cluster_section(params)
+    values = arguments(chosen, params, given)
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
-        values = arguments(chosen, params, given)
         compiler.Compiler().compile(chosen.component, str(package), pipeline_parameters=values)
-        lines = package.read_text(encoding="utf-8").splitlines(keepends=True)
-    # KFP's comment at the head lists defaults in the order of a hash table, which differs from process to process.
-    body = next(number for number, line in enumerate(lines) if not line.startswith("#"))
-    text = "".join(lines[body:])
-    if images := images or cluster_section(params).images:
-        text = _IMAGE.sub(rf"\1{images.rstrip('/')}/\2", text)
+        spec, platform = yaml.safe_load_all(package.read_text(encoding="utf-8"))
+    if images := images or cluster.images:
+        for step in _executors(spec):
+            if "container" in step:
+                step["container"]["image"] = f"{images.rstrip('/')}/{step['container']['image']}"
+    for pod in _executors(platform["platforms"]["kubernetes"]):
+        _queue(pod, values.get("queue", cluster.queue))
+    # KFP's own comment at the head lists defaults in the order of a hash table, which differs from process to process.
     with atomic_write(path) as file:
         file.write(HEADER.format(name=name))
-        file.write(text)
+        yaml.safe_dump_all([spec, platform], file)
+
+
+def _executors(spec: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    return spec["deploymentSpec"]["executors"].values()
+
+
+def _queue(pod: dict[str, Any], queue: str) -> None:
+    """Let a step wait in a queue, by labels of its pod: the one place where Kubeflow Pipelines takes no parameters.
+
+    A step that waits for a TrainJob does not: it takes nothing, the job waits there, and so nothing that was let in
+    waits for something that was not.
+    """
+    if not queue:
+        del pod["podMetadata"]
+    elif pod["podMetadata"]["labels"][PRIORITY] != Job.priority:
+        pod["podMetadata"]["labels"][QUEUE] = queue

@@ -6,7 +6,7 @@ from kfp import dsl, kubernetes
 from kfp.dsl.pipeline_channel import PipelineParameterChannel
 from kfp.dsl.pipeline_task import PipelineTask
 
-from components.train import step
+from components.train import step, trainjob
 
 HOUR = 3600
 """In seconds."""
@@ -16,6 +16,8 @@ HOUR = 3600
 class Needs:
     """What one kind of step asks for."""
 
+    priority: str
+    """Who leaves the queue first: a class of `k8s/components/kueue/priorities.yaml`."""
     cpu: str
     memory: str
     """Request and limit."""
@@ -29,12 +31,12 @@ class Needs:
     """Size of /dev/shm, through which loading processes hand batches over; empty: the container's own 64 MiB."""
 
 
-LIGHT = Needs(cpu="500m", memory="2Gi", hours=1)
+LIGHT = Needs(priority="ofa-light", cpu="500m", memory="2Gi", hours=1)
 """Steps that decide, collect and tell."""
-DATA = Needs(cpu="4", memory="8Gi", hours=12, shared_memory="1Gi")
+DATA = Needs(priority="ofa-data", cpu="4", memory="8Gi", hours=12, shared_memory="1Gi")
 """Steps that read or write all data."""
-EVALUATE = Needs(cpu="4", memory="16Gi", hours=12, gpus=1, shared_memory="4Gi")
-TRAIN = Needs(cpu="8", memory="32Gi", hours=0, retries=5)
+EVALUATE = Needs(priority="ofa-evaluation", cpu="4", memory="16Gi", hours=12, gpus=1, shared_memory="4Gi")
+TRAIN = Needs(priority=trainjob.Job.priority, cpu="8", memory="32Gi", hours=0, retries=5)
 """A node of a training, besides its GPUs. It goes on where the last attempt stopped; `cluster.hours` says how long it
 may take."""
 
@@ -58,6 +60,7 @@ def place(task: PipelineTask, needs: Needs = LIGHT, machines: Machines | None = 
     if needs.hours:
         kubernetes.set_timeout(task, needs.hours * HOUR)
     kubernetes.set_security_context(task, run_as_non_root=True)
+    kubernetes.add_pod_label(task, trainjob.PRIORITY, needs.priority)
     if needs.shared_memory:
         kubernetes.empty_dir_mount(
             task, volume_name="shm", mount_path="/dev/shm", medium="Memory", size_limit=needs.shared_memory

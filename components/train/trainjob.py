@@ -16,7 +16,7 @@ from typing import Any
 from components.train.reasons import DEADLINE, PULL, condition, is_cluster, reason, waiting, warnings
 from ofa.errors import OFAError
 
-QUEUE = "kueue.x-k8s.io/queue-name"
+QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 RUN = "ofa/pipeline-run"
 """Label with the id of the pipeline run that a job belongs to."""
 
@@ -55,6 +55,8 @@ class Job:
     """ClusterTrainingRuntime or TrainingRuntime."""
     queue: str = ""
     """Kueue's queue; empty: none."""
+    priority: str = "ofa-training"
+    """Its class in that queue: `k8s/components/kueue/priorities.yaml`."""
     run: str = ""
     """Id of the pipeline run."""
     hours: float = 24.0
@@ -124,7 +126,7 @@ def options(job: Job) -> list[Any]:
         tolerations=list(map(dict, job.tolerations)) or None,
     )
     labels = {RUN: job.run} if job.run else {}
-    labels |= {QUEUE: job.queue} if job.queue else {}
+    labels |= {QUEUE: job.queue, PRIORITY: job.priority} if job.queue else {}
     found = [
         kubeflow.Name(job.name),
         kubeflow.Labels(labels),

@@ -42,6 +42,11 @@ SPECS = {
             maxItems=16,
         ),
     ),
+    ("kueue.x-k8s.io/v1beta2", "WorkloadPriorityClass"): _object(  # it has no `spec`
+        ("value",),
+        value={"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1},
+        description={"type": "string", "maxLength": 2048},
+    ),
     ("monitoring.coreos.com/v1", "ServiceMonitor"): _object(
         ("endpoints", "selector"),
         selector=SELECTOR,

@@ -19,6 +19,13 @@ TRAININGS = {"train-stem", "pretrain-network", "finetune-network"}
 HEAVY = TRAININGS | {"evaluate-network"}
 """Steps for nodes with GPUs; of these, trainings hand theirs on."""
 
+CLASSES = {
+    "ofa-training": TRAININGS,
+    "ofa-data": {"fetch-data", "validate-data", "build-shards", "build-tables", "describe-tables"},
+    "ofa-evaluation": {"evaluate-network", "gate-release"},  # which may score the champion
+}
+"""Steps by their class in a queue; all others are ofa-light."""
+
 OUTSIDE = {
     "fetch-data", "find-version", "look-for-news", "get-champion", "gate-release", "promote-release",
     "roll-out-champion", "close-run",
@@ -123,6 +130,30 @@ def test_each_step_asks_for_what_it_needs(compiled, name):
             (shared,) = pod["emptyDirMounts"]
             assert (shared["mountPath"], shared["medium"]) == ("/dev/shm", "Memory")
     assert "activeDeadlineSeconds" not in platform["platforms"]["kubernetes"].get("pipelineConfig", {})
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_each_step_has_its_priority_in_the_queue(params, root, tmp_path, name):
+    settings = params | {"cluster": {**params["cluster"], "queue": "training"}}
+    compile_pipeline(name, settings, tmp_path / "pipeline.yaml")
+    spec, platform = yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text())
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    manifests = (root / "k8s/components/kueue/priorities.yaml").read_text()
+    values = {found["metadata"]["name"]: found["value"] for found in yaml.safe_load_all(manifests)}
+    assert sorted(values, key=values.__getitem__) == ["ofa-training", "ofa-data", "ofa-evaluation", "ofa-light"]
+    for step, (_, label) in tasks(spec).items():
+        if not step.startswith("importer"):
+            wanted = next((each for each, steps in CLASSES.items() if step in steps), "ofa-light")
+            queue = {} if step in TRAININGS else {"kueue.x-k8s.io/queue-name": "training"}
+            found = pods[label]["podMetadata"]["labels"]
+            assert found == {"kueue.x-k8s.io/priority-class": wanted} | queue, step
+
+
+def test_without_a_queue_no_step_has_its_labels(compiled, params, tmp_path):
+    assert not params["cluster"].get("queue")
+    assert not [name for name, (_, platform) in compiled.items() if "kueue" in str(platform)]
+    compile_pipeline("finetune", params, tmp_path / "pipeline.yaml", {"queue": "fast"})
+    assert "kueue.x-k8s.io/queue-name: fast" in (tmp_path / "pipeline.yaml").read_text()
 
 
 @pytest.mark.parametrize("name", ["pretrain", "finetune", "retrain"])

@@ -15,7 +15,7 @@ from kfp import dsl
 from kubeflow.trainer import LocalProcessBackendConfig, TrainerClient
 
 from components.train import step
-from components.train.trainjob import QUEUE, JobFailed
+from components.train.trainjob import PRIORITY, QUEUE, JobFailed
 from components.train.trainjob import RUN as LABEL
 from ofa import checkpoint
 from ofa.errors import OFAError
@@ -75,7 +75,7 @@ def test_the_job_gets_what_kubeflow_pipelines_was_told(artifacts, small_tables, 
         jobs.append(cluster.made[-1])
     first, again, other = jobs
     assert first["metadata"]["name"] == again["metadata"]["name"] != other["metadata"]["name"]
-    assert first["metadata"]["labels"] == {QUEUE: "training", LABEL: "run-1"}
+    assert first["metadata"]["labels"] == {QUEUE: "training", PRIORITY: "ofa-training", LABEL: "run-1"}
     spec = first["spec"]
     assert spec["runtimeRef"]["name"] == "ofa-torch" and spec["activeDeadlineSeconds"] == 3 * 3600
     trainer = spec["trainer"]

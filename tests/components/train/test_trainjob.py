@@ -13,7 +13,7 @@ import pytest
 import yaml
 from kubeflow_trainer_api import models
 
-from components.train.trainjob import QUEUE, RUN, Job, JobFailed, Unanswered, delete_all, train
+from components.train.trainjob import PRIORITY, QUEUE, RUN, Job, JobFailed, Unanswered, delete_all, train
 from ofa.errors import OFAError
 from tests.components.train.cluster import Cluster
 
@@ -71,7 +71,7 @@ def test_the_job_is_what_was_asked_for_and_kubeflow_knows_every_field(cluster, r
     run()
     (job,) = cluster.made
     assert models.TrainerV1alpha1TrainJobSpec.from_dict(job["spec"]).to_dict() == job["spec"]
-    assert job["metadata"]["labels"] == {QUEUE: "training", RUN: "run-1"}
+    assert job["metadata"]["labels"] == {QUEUE: "training", PRIORITY: "ofa-training", RUN: "run-1"}
     spec = job["spec"]
     assert spec["activeDeadlineSeconds"] == 7200
     assert spec["trainer"]["numNodes"] == 4 and spec["trainer"]["command"] == [
