@@ -31,10 +31,11 @@ def locate(repository: str, path: str, revision: str) -> Tracked:
         revision: commit, branch or tag.
 
     Raises:
-        OFAError: there is no such repository, revision or tracked folder.
+        OFAError: there is no such repository, revision or tracked folder, or git's settings in it cannot be read.
     """
     from dvc.repo import Repo
 
+    _check_settings(repository)
     with _explained(repository, path, revision), Repo.open(repository, rev=revision) as repo:
         (out,) = repo.find_outs_by_path(str(Path(repo.root_dir) / path))
         return Tracked(repo.get_rev(), out.hash_info.value)
@@ -74,6 +75,18 @@ def folder_md5(folder: Path) -> str:
 def _md5(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+
+
+def _check_settings(repository: str) -> None:
+    """Refuse a folder whose `.git/config` cannot be read: DVC would stop with an error that names no file."""
+    from dulwich.config import ConfigFile
+
+    path = Path(repository, ".git", "config")
+    try:
+        if path.is_file():
+            ConfigFile.from_path(str(path))
+    except ValueError as error:
+        raise OFAError(f"{path}: cannot be read by git: {error}; mend it, or clone the repository again") from error
 
 
 @contextmanager

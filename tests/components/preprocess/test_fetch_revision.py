@@ -88,6 +88,14 @@ def test_what_is_not_there_is_named(repository, tmp_path, settings, reason):
         fetch(str(tmp_path / "out"), source=str(repository), **settings)
 
 
+@pytest.mark.parametrize("settings", ["[core\nbare = false\n", '[core]\n\tx = "y\n', "bare = false\n"])
+def test_settings_of_git_that_cannot_be_read_are_named(repository, tmp_path, settings):
+    copy = shutil.copytree(repository, tmp_path / "copy")
+    (copy / ".git" / "config").write_text(settings)
+    with pytest.raises(OFAError, match=rf"^{copy}/.git/config: cannot be read by git: .+; mend it, or clone"):
+        fetch(str(tmp_path / "out"), source=str(copy), revision="one")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
 def test_a_repository_of_somebody_else_is_named(tmp_path, monkeypatch):
     """Git reads it only where the settings of the user, here none, call it safe."""
