@@ -1,10 +1,12 @@
-"""Where the tables of a task lie in a folder that `ofa data build` made."""
+"""Where the tables of a task, and what belongs to them, lie in a folder that `ofa data build` made."""
 
+import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ofa.data import TABLES, Table
-from ofa.data.remote import below, files_like, local_folder
+from ofa.data.remote import below, files_like, is_address, local_file, local_folder
 from ofa.errors import OFAError
 from ofa.tasks import Task
 
@@ -32,3 +34,15 @@ def open_table(folder: str | Path, task: Task, split: str, name: str = "") -> Ta
 def negatives(folder: str | Path, language: str) -> str:
     """The folder of wrong captions and answers in a language, on this machine."""
     return str(local_folder(below(folder, "negatives_zh" if language == "chinese" else "negatives")))
+
+
+def annotations_name(table: str | Path) -> str:
+    """Name of the annotations of a table of questions: NAME_annotations.json for NAME.tsv or its shards."""
+    return re.sub(r"-\d+-of-\d+$", "", Path(table).name.removesuffix(".tsv")) + "_annotations.json"
+
+
+def annotations(table: str | Path) -> Path | None:
+    """Annotations as VQA v2 has them that lie beside a table of questions, on this machine; None where none do."""
+    folder = str(table).rpartition("/")[0] if is_address(table) else Path(table).parent
+    found = files_like(folder, glob.escape(annotations_name(table)))
+    return local_file(found[0]) if found else None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.evaluate.measure import Measure, Row
 from components.evaluate.measures import CaptionMeasure, GroundingMeasure, VqaMeasure
-from components.evaluate.question_types import question_type
+from components.evaluate.question_types import QuestionTypes
 from components.evaluate.record import load_json
 from ofa.data import RowError, Table
 from ofa.data.images import ImageError
@@ -127,13 +127,15 @@ def picture_key(image_id: Any) -> str:
 
 
 def _vqa(measure: Measure, rows: Sequence[Row], train: Table, objects: str | None) -> Scores:
+    types = QuestionTypes(train.paths)
     by_type: dict[str, Counter] = {}
     everything: Counter = Counter()
     for row in _sample(train):
         confidences = parse_answers(row["answers"])
         if confidences:
             answer = max(confidences, key=confidences.get)
-            by_type.setdefault(question_type(row["question"]), Counter())[answer] += 1
+            kind = types.of(row["uniq_id"], row["question"], confidences)["question_type"]
+            by_type.setdefault(kind, Counter())[answer] += 1
             everything[answer] += 1
     usual = _most_frequent(everything)
     best = {kind: _most_frequent(answers) for kind, answers in by_type.items()}

@@ -102,6 +102,8 @@ def run(
         typer.echo(f"{name:>12} {score:8.4f}{beside}")
     for name, reason in found.skipped.items():
         typer.echo(f"{name:>12} skipped: {reason}")
+    for note in found.notes:
+        typer.echo(note)
     typer.echo(f"{found.rows} rows, {found.bad_rows} unreadable, {found.speed.samples_per_second:.3g} rows/s")
 
 

@@ -97,7 +97,7 @@ def evaluate(
         judges=judges or Judges(),
     )
     instance = job.make_task()
-    measure = measure_for(instance, skip, checkpoint, judges)
+    measure = measure_for(instance, skip, checkpoint, judges, paths)
     data = job.open_table(instance)
     sha256, size = lineage.checkpoint_hash(checkpoint)
     origin = Lineage(
@@ -122,6 +122,7 @@ def evaluate(
     rows, rejected, _ = predict(job, Path(out) / PREDICTIONS, processes, limit, network)
     if not rows:
         raise OFAError(f"{', '.join(paths)}: no row could be evaluated")
+    rows = measure.complete(rows)
     measured = measure.measure(rows, Path(out))
     trivial = baselines(measure, rows, train_table, objects) if train_table else {}
     times = latency(job, instance, network(), data, latency_samples)
@@ -146,6 +147,7 @@ def evaluate(
         slices=_slices([measure.slices(row) for row in rows], values),
         histograms=measured.histograms,
         skipped=measured.skipped,
+        notes=list(measured.notes),
     )
     _save(Path(out), result, rows, rejected, measured)
     if metrics:

@@ -32,6 +32,8 @@ class Measured:
     """Counts in ten equal bins from 0 to 1."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Metrics that could not be computed, and why."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores should know."""
 
 
 class Measure:
@@ -42,6 +44,7 @@ class Measure:
         skip: metrics to leave out.
         checkpoint: the network whose predictions are judged.
         judges: what outputs are judged with besides the table's truth.
+        tables: files of the evaluated table.
     """
 
     repeats = False
@@ -49,8 +52,15 @@ class Measure:
     losses = False
     """Predictions also need the `loss` of their sample's true target."""
 
-    def __init__(self, task: Task, skip: Collection[str] = (), checkpoint: str = "", judges: Judges | None = None):
-        self.task, self.skip = task, frozenset(skip)
+    def __init__(
+        self,
+        task: Task,
+        skip: Collection[str] = (),
+        checkpoint: str = "",
+        judges: Judges | None = None,
+        tables: Sequence[str | Path] = (),
+    ):
+        self.task, self.skip, self.tables = task, frozenset(skip), tuple(tables)
         self.checkpoint, self.judges = checkpoint, judges or Judges()
 
     def identity(self) -> dict[str, str]:
@@ -79,6 +89,10 @@ class Measure:
     def together(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What the truth of rows that share an id has in place of the first one's."""
         return {}
+
+    def complete(self, rows: Sequence[Row]) -> list[Row]:
+        """The predictions with what is known about their rows besides the table."""
+        return list(rows)
 
     def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
         """Score predictions.

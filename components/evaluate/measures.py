@@ -6,6 +6,7 @@ A task without an entry here is judged by its own `Task.score`.
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from components.evaluate.judges import Judges
 from components.evaluate.measure import Measure, Measured, Row
 from components.evaluate.paintings import PaintingMeasure
 from components.evaluate.pretraining import DetectionMeasure, PretrainingMeasure, VisionLanguageMeasure
-from components.evaluate.question_types import answer_type, question_type
+from components.evaluate.question_types import QuestionTypes
 from ofa.errors import OFAError, nearest
 from ofa.metrics import caption, grounding
-from ofa.metrics.vqa import normalize_answer
+from ofa.metrics.vqa import accuracy
 from ofa.tasks import Task
 from ofa.tasks.caption import Caption
 from ofa.tasks.detection import Detection
@@ -110,22 +111,22 @@ class GroundingMeasure(Measure):
 
 
 class VqaMeasure(Measure):
-    """VQA v2's official accuracy, over all and by type of answer.
+    """VQA v2's official accuracy, over all, by type of answer and by type of question."""
 
-    It is min(1, 0.3 x people who gave the answer), which is what the table stores.
-    """
+    @cached_property
+    def types(self) -> QuestionTypes:
+        return QuestionTypes(self.tables)
 
     def truth(self, row: Mapping[str, str], reference: Any) -> dict[str, Any]:
         if not reference:
             raise OFAError("the row has no answers")
-        return {
-            "references": dict(reference),
-            "question_type": question_type(row["question"]),
-            "answer_type": answer_type(reference),
-        }
+        return {"references": dict(reference), "question": row["question"]}
+
+    def complete(self, rows: Sequence[Row]) -> list[Row]:
+        return [row | self.types.of(row["uniq_id"], row["question"], row["references"]) for row in rows]
 
     def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
-        values = [_confidence(row["references"], normalize_answer(row["prediction"])) for row in rows]
+        values = [accuracy(row["prediction"], row["references"]) for row in rows]
         by_type = {
             name: [value for value, row in zip(values, rows, strict=True) if row["answer_type"] == name]
             for name in ("yes/no", "number", "other")
@@ -135,13 +136,20 @@ class VqaMeasure(Measure):
             | {name: statistics.fmean(part) for name, part in by_type.items() if part},
             rows=[{"accuracy": value} for value in values],
             metric="accuracy",
+            notes=(self.types.source,),
         )
 
     def slices(self, row: Row) -> dict[str, str]:
         return {"answer type": row["answer_type"], "question type": row["question_type"]}
 
 
-def measure_for(task: Task, skip: Collection[str] = (), checkpoint: str = "", judges: Judges | None = None) -> Measure:
+def measure_for(
+    task: Task,
+    skip: Collection[str] = (),
+    checkpoint: str = "",
+    judges: Judges | None = None,
+    tables: Sequence[str | Path] = (),
+) -> Measure:
     """The measure of a task.
 
     Args:
@@ -149,18 +157,14 @@ def measure_for(task: Task, skip: Collection[str] = (), checkpoint: str = "", ju
         skip: metrics to leave out, such as METEOR, which takes a minute for 5,000 captions.
         checkpoint: the network whose predictions are judged.
         judges: what painted pictures are judged with.
+        tables: files of the evaluated table.
     """
     for name in skip:
         if name not in caption.METRICS:
             known = list(caption.METRICS)
             raise OFAError(f"no metric '{name}' to leave out{nearest(name, known)} (there are: {', '.join(known)})")
     kind = next((made for kind, made in _MEASURES.items() if isinstance(task, kind)), Measure)
-    return kind(task, skip, checkpoint, judges)
-
-
-def _confidence(answers: Mapping[str, float], wanted: str) -> float:
-    """Of an answer, whose spellings count together."""
-    return min(1.0, sum(value for answer, value in answers.items() if normalize_answer(answer) == wanted))
+    return kind(task, skip, checkpoint, judges, tables)
 
 
 def _class(value: float, classes: Mapping[str, float]) -> str:

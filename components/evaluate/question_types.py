@@ -1,45 +1,52 @@
-"""VQA v2's types of questions and answers, for tables that do not carry them."""
+"""The types of VQA's questions and answers, by which its accuracy is broken down."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-OTHER = "none of the above"
-YES_NO = ("yes", "no", "有", "没有", "是", "不是")
+from components.tables import annotations, annotations_name
+from ofa.data import question_types as texts
+from ofa.data.sources.vqa import question_types
+from ofa.errors import OFAError
 
-# The 64 beginnings by which VQA v2 groups its questions (`mscoco_question_types.txt`).
-QUESTION_TYPES = frozenset(
+
+class QuestionTypes:
+    """Of the questions of a table: VQA v2's own, from the annotations beside it, or guessed from the texts.
+
+    Args:
+        tables: the table's files.
+
+    Raises:
+        OFAError: a file beside them holds no annotations.
     """
-    are|are the|are there|are there any|are these|are they|can you|could|do|do you|does the|does this|has|how|how many|
-    how many people are|how many people are in|is|is he|is it|is that a|is the|is the man|is the person|is the woman|
-    is there|is there a|is this|is this a|is this an|is this person|was|what|what animal is|what are|what are the|
-    what brand|what color|what color are the|what color is|what color is the|what does the|what is|what is in the|
-    what is on the|what is the|what is the color of the|what is the man|what is the name|what is the person|
-    what is the woman|what is this|what kind of|what number is|what room is|what sport is|what time|what type of|
-    where are the|where is the|which|who is|why|why is the
-    """.replace("\n", "")
-    .replace("    ", "")
-    .split("|")
-)
-_LONGEST = max(len(kind.split()) for kind in QUESTION_TYPES)
 
+    def __init__(self, tables: Sequence[str | Path]):
+        self._names = ", ".join(dict.fromkeys(map(annotations_name, tables)))
+        found = [annotations(table) for table in tables]
+        self.official = bool(found) and None not in found
+        """Whether the types are VQA v2's own."""
+        self._known: dict[str, tuple[str, str]] = {}
+        for path in dict.fromkeys(found) if self.official else ():
+            self._known |= question_types(path)
 
-CHINESE_TYPES = ("有没有", "几", "哪里", "什么位置", "什么", "吗")
-"""What tells Chinese questions apart: whether, how many, where, what."""
+    @property
+    def source(self) -> str:
+        """Where the types are from, in words."""
+        if self.official:
+            return f"Types of questions and answers: those of {self._names}."
+        return f"Types of questions and answers: guessed from the texts; no {self._names} lies beside the table."
 
+    def of(self, uniq_id: str, question: str, answers: Mapping[str, float]) -> dict[str, str]:
+        """`question_type` and `answer_type` of a question by the confidence of each answer.
 
-def question_type(question: str) -> str:
-    """The longest of the known beginnings that the question has, or of a Chinese one what it asks with."""
-    if asked := next((word for word in CHINESE_TYPES if word in question), None):
-        return asked
-    words = question.lower().replace("?", " ").split()
-    for length in range(min(_LONGEST, len(words)), 0, -1):
-        if (beginning := " ".join(words[:length])) in QUESTION_TYPES:
-            return beginning
-    return OTHER
-
-
-def answer_type(answers: Mapping[str, float]) -> str:
-    """yes/no, number or other, by the answer that most people gave."""
-    usual = max(answers, key=answers.get)
-    if usual in YES_NO:
-        return "yes/no"
-    return "number" if usual.replace(".", "", 1).isdigit() else "other"
+        Raises:
+            OFAError: the annotations do not have it.
+        """
+        if not self.official:
+            usual = max(answers, key=answers.get)
+            return {"question_type": texts.question_type(question), "answer_type": texts.answer_type(usual)}
+        if uniq_id not in self._known:
+            raise OFAError(
+                f"{self._names}: has no annotation of question {uniq_id}, which is in the table beside it; put the "
+                "annotations that belong to the table there, or none, to have the types guessed"
+            )
+        return dict(zip(("question_type", "answer_type"), self._known[uniq_id], strict=True))

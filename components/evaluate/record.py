@@ -95,6 +95,8 @@ class Evaluation:
     """Counts in ten equal bins from 0 to 1, for example of IoU."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Metrics that could not be computed, and why."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the scores should know."""
 
     @property
     def score(self) -> float:

@@ -110,6 +110,8 @@ def markdown(
         for metric, value in e.scores.items():
             cells = [f"{e.baseline[name][metric]:.3f}" if metric in e.baseline[name] else "–" for name in names]
             lines.append(f"| {metric} | {value:.3f} | {' | '.join(cells)} |")
+        for note in e.notes:
+            lines += ["", note]
         lines += ["", "</details>"]
     if gate:
         marks = {True: "pass", False: "**fail**", None: "**?**"}
@@ -134,6 +136,7 @@ def summary(evaluations: Mapping[str, Evaluation], gate: Mapping[str, Any] | Non
                 "baseline": e.baseline,
                 "rows": e.rows,
                 "bad_rows": e.bad_rows,
+                "notes": e.notes,
                 "checkpoint_sha256": e.lineage.checkpoint_sha256,
                 "table_sha256": e.lineage.table_sha256,
             }
@@ -162,6 +165,7 @@ def _task(folder: Path, e: Evaluation, pictures: int, seed: int) -> dict[str, An
         "mark": None if e.best_baseline is None else round(scale * e.best_baseline, 2),
         "rows": e.rows,
         "skipped": e.skipped,
+        "notes": e.notes,
         "slices": {name: _bars(parts) for name, parts in e.slices.items()},
         "histograms": e.histograms,
         "galleries": {name: [card(row, album, finest, asked) for row in chosen] for name, chosen in galleries.items()},

@@ -187,8 +187,9 @@ class RawData:
 
     def _vqa(self) -> Iterator[RawTable]:
         for file in self._questions:
-            rows = partial(vqa.rows, file.path, _annotations(file), self._split_pictures(file))
-            yield RawTable(f"vqa{file.language}_{file.split}", "vqa", "vqa", file.split, rows)
+            annotations = _annotations(file)
+            rows = partial(vqa.rows, file.path, annotations, self._split_pictures(file))
+            yield RawTable(f"vqa{file.language}_{file.split}", "vqa", "vqa", file.split, rows, annotations)
 
     def _detection(self) -> Iterator[RawTable]:
         for file in self._instances:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ofa.data.sources.records import SourceRow
 
@@ -22,6 +23,8 @@ class RawTable:
     """train, val, test, testA ..."""
     rows: Callable[[], Iterator[SourceRow]]
     """Yields the rows in order, each time from the start."""
+    annotations: Path | None = None
+    """VQA's file that says the types of the questions."""
 
 
 class Remembered:

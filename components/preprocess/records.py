@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from ofa.data.question_types import answer_type
+
 Box = tuple[float, float, float, float]
 Record = dict[str, int | float | str | None]
 
@@ -129,15 +131,8 @@ def _vqa(row: Mapping[str, str]) -> Record:
     record: Record = {"words": count_words(row["question"])}
     if row["answers"]:
         _, best = max(parse_answers(row["answers"]), key=lambda pair: pair[0])
-        record |= {"answer_type": _answer_type(best), **_answers(row["answers"])}
+        record |= {"answer_type": answer_type(best), **_answers(row["answers"])}
     return record
-
-
-def _answer_type(answer: str) -> str:
-    """VQA's sorts of answers: yes/no, number, other."""
-    if answer in ("yes", "no", "是", "不是", "有", "没有"):
-        return "yes/no"
-    return "number" if answer.isdigit() else "other"
 
 
 def _vision_language(row: Mapping[str, str]) -> Record:

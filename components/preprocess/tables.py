@@ -12,11 +12,13 @@ from components.preprocess.parts import take_parts
 from components.preprocess.plan import Plan, language_of, make_plan
 from components.preprocess.quarantine import NAME as REJECTED_TABLE
 from components.preprocess.quarantine import REJECTED
-from components.preprocess.raw_table import TRAIN
+from components.preprocess.raw_table import TRAIN, RawTable
 from components.preprocess.workers import workers
+from components.tables import annotations_name
 from ofa.data import TableWriter
 from ofa.data.files import atomic_write, sha256_file
 from ofa.data.sources.pretraining import write_negatives
+from ofa.data.sources.vqa import write_question_types
 from ofa.errors import OFAError
 
 STATISTICS = "statistics.json"
@@ -50,6 +52,7 @@ def tables(
     """Build the tables `out/KIND_SPLIT.tsv` of raw data, and what belongs to them.
 
     Beside the tables: `statistics.json`, `rejected.tsv`, `training.json` (hashes of what training reads),
+    `vqa_SPLIT_annotations.json` (VQA v2's annotations without what people answered: the types of the questions),
     `answers.json` (the answers that VQA may give), `labels.json` (the classes of image classification), and
     `negatives/` for image-text matching; those of another language end in its suffix. The files are made beside `out`,
     which takes its name at the end; an interrupted build keeps its finished shards, and tables whose input is the same
@@ -119,6 +122,7 @@ def tables(
                 "left_out": selected.left_out,
                 **built.to_dict(_MOST_VALUES),
             }
+    annotations = _write_annotations(staging, plan.tables)
     for language, texts in plan.answers.items():
         _write_json(staging / _in_language(ANSWERS, language), texts)
     if any(table.kind == "image_classify" for table in plan.tables):
@@ -131,6 +135,7 @@ def tables(
     statistics = {
         "data": plan.origin,
         "tables": described,
+        "annotations": annotations,
         "rejected_rows": len(bad),
         "answers": {language: len(texts) for language, texts in plan.answers.items()},
     }
@@ -144,6 +149,16 @@ def tables(
 def _in_language(name: str, language: str) -> str:
     path = Path(name)
     return f"{path.stem}{language}{path.suffix}"
+
+
+def _write_annotations(folder: Path, built: Sequence[RawTable]) -> dict[str, str]:
+    """SHA-256 of the annotations beside tables of questions, by the tables' names."""
+    found = {}
+    for table in built:
+        path = folder / annotations_name(f"{table.name}.tsv")
+        if table.annotations is not None and write_question_types(table.annotations, path):
+            found[table.name] = sha256_file(path)
+    return found
 
 
 def _write_negatives(folder: Path, plan: Plan, language: str) -> None:

@@ -1,12 +1,7 @@
 """VQA v2's official accuracy (https://visualqa.org/evaluation.html) with its normalization of answers."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from ofa.errors import OFAError
+from collections.abc import Mapping
 
 _CONTRACTIONS = """
 'ow's'at 'twas ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't
@@ -30,8 +25,7 @@ ARTICLES = {"a", "an", "the"}
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _PERIOD = re.compile(r"\.(?!\d)")
 _COMMA = re.compile(r"\d,\d")
-_MATCHES_NEEDED = 3
-"""An answer that this many people gave is fully right."""
+_VOTE = 0.3
 
 
 def normalize_answer(answer: str) -> str:
@@ -54,65 +48,19 @@ def _without_punctuation(text: str) -> str:
     return _PERIOD.sub("", out)
 
 
-def accuracy(answer: str, given: Sequence[str]) -> float:
-    """How right an answer is, 0..1, by what people (ten, in VQA v2) answered.
+def confidence(votes: int) -> float:
+    """How right an answer is, 0..1, that so many of ten people gave.
 
-    The mean, over all ways to leave one person out, of min(1, others who gave the answer / 3). Both sides are
-    normalized; the published program skips that for people's answers where all agree, but those of VQA v2 are
-    normalized already.
-
-    Raises:
-        OFAError: nobody answered.
+    The mean, over all ways to leave one person out, of min(1, others who gave the answer / 3).
     """
-    if not given:
-        raise OFAError("VQA accuracy needs at least one human answer")
+    return round(min(1.0, _VOTE * votes), 1)
+
+
+def accuracy(answer: str, confidences: Mapping[str, float]) -> float:
+    """How right an answer is, 0..1, by the confidence of each answer that people gave; its spellings count together.
+
+    Both sides are normalized. The published program skips that for people's answers where all agree, but those of
+    VQA v2 are normalized already.
+    """
     wanted = normalize_answer(answer)
-    matches = [normalize_answer(other) == wanted for other in given]
-    total = sum(matches)
-    return sum(min(1.0, (total - match) / _MATCHES_NEEDED) for match in matches) / len(given)
-
-
-@dataclass(frozen=True)
-class VqaReport:
-    """Accuracies, all in 0..1."""
-
-    overall: float
-    by_answer_type: dict[str, float]
-    """yes/no, number, other."""
-    by_question_type: dict[str, float]
-    """By the question's beginning, such as "how many"."""
-    by_question: dict[int, float]
-
-
-def report(answers: Mapping[int, str], annotations: Iterable[Mapping[str, Any]]) -> VqaReport:
-    """Evaluate a set of answers.
-
-    Args:
-        answers: answer by question id.
-        annotations: the entries of "annotations" in VQA v2's file: question_id, answers (each with "answer"),
-            answer_type, question_type.
-
-    Raises:
-        OFAError: a question has no answer, or there is no question.
-    """
-    by_question, answer_types, question_types = {}, defaultdict(list), defaultdict(list)
-    for annotation in annotations:
-        number = annotation["question_id"]
-        if number not in answers:
-            raise OFAError(f"question {number} has no predicted answer: predict all questions of the annotations")
-        value = by_question[number] = accuracy(answers[number], [given["answer"] for given in annotation["answers"]])
-        answer_types[annotation["answer_type"]].append(value)
-        question_types[annotation["question_type"]].append(value)
-    if not by_question:
-        raise OFAError("there are no questions to evaluate")
-    return VqaReport(
-        overall=_mean(by_question.values()),
-        by_answer_type={kind: _mean(values) for kind, values in answer_types.items()},
-        by_question_type={kind: _mean(values) for kind, values in question_types.items()},
-        by_question=by_question,
-    )
-
-
-def _mean(values: Iterable[float]) -> float:
-    values = list(values)
-    return sum(values) / len(values)
+    return min(1.0, sum(value for given, value in confidences.items() if normalize_answer(given) == wanted))

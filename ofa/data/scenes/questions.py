@@ -91,8 +91,8 @@ def answer_type(question: Question) -> AnswerType:
 def question_type(question: Question) -> str:
     """VQA v2's type of the question: how it starts in English."""
     match question:
-        case Presence():
-            return "is there"
+        case Presence(kind):
+            return "is there a" if kind.one.startswith("a ") else "is there"
         case Related():
             return "is the"
         case Count():

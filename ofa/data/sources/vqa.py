@@ -1,16 +1,19 @@
 """VQA v2: questions, and what ten people answered."""
 
+import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from sys import intern
+from typing import Any
 
+from ofa.data.files import atomic_write
 from ofa.data.sources.json_lists import read_list
 from ofa.data.sources.records import ImageFolder, SourceRow, one_line, values
 from ofa.errors import OFAError
-from ofa.metrics.vqa import normalize_answer
+from ofa.metrics.vqa import confidence, normalize_answer
 
-_VOTE = 0.3  # an answer's confidence for each of the ten people who gave it, up to 1
+_TYPES = ("question_type", "answer_type")
 
 
 def rows(
@@ -19,7 +22,7 @@ def rows(
     images_folder: str | os.PathLike,
     answers: Collection[str] | None = None,
 ) -> Iterator[SourceRow]:
-    """Rows of the vqa table: "0.6|!+no&&1.0|!+yes", each different answer with its confidence min(1, 0.3 votes).
+    """Rows of the vqa table: "0.6|!+no&&1.0|!+yes", each different answer with its confidence.
 
     Answers are normalized as the official evaluation does.
 
@@ -47,7 +50,7 @@ def rows(
             "uniq_id": str(question_id),
             "image_id": str(image_id),
             "question": one_line(question),
-            "answers": "&&".join(f"{min(1.0, _VOTE * count):.1f}|!+{answer}" for answer, count in kept),
+            "answers": "&&".join(f"{confidence(count):.1f}|!+{answer}" for answer, count in kept),
             "objects": "",
             "image_path": images.by_id(image_id),
         }
@@ -71,6 +74,47 @@ def build_answers(annotations: str | os.PathLike | Sequence[str | os.PathLike], 
             counts[clean_answer(answer)] += 1
     counts.pop("", None)
     return sorted(counts, key=lambda answer: (-counts[answer], answer))[:top_n]
+
+
+def question_types(annotations: str | os.PathLike) -> dict[str, tuple[str, str]]:
+    """Type of the question and type of the answer by question id; empty where the annotations say no types.
+
+    Args:
+        annotations: `v2_mscoco_*_annotations.json`, or what `write_question_types` makes of it.
+
+    Raises:
+        OFAError: the file is missing, or some of its entries lack a key.
+    """
+    return {str(question_id): (kind, answer) for question_id, kind, answer in _types(annotations)}
+
+
+def write_question_types(annotations: str | os.PathLike, path: str | os.PathLike) -> bool:
+    """Write annotations without what people answered, which the table has: a hundredth of the size.
+
+    Returns:
+        Whether the annotations say types; else nothing is written.
+
+    Raises:
+        OFAError: the file is missing, or some of its entries lack a key.
+    """
+    lines = [
+        json.dumps(dict(zip(("question_id", *_TYPES), entry, strict=True)), ensure_ascii=False)
+        for entry in _types(annotations)
+    ]
+    if lines:
+        with atomic_write(path) as file:
+            file.write('{"annotations": [\n' + ",\n".join(lines) + "\n]}\n")
+    return bool(lines)
+
+
+def _types(annotations: str | os.PathLike) -> Iterator[tuple[Any, str, str]]:
+    """Id, type of the question, type of the answer."""
+    for number, record in enumerate(read_list(annotations, "annotations")):
+        if number == 0 and isinstance(record, Mapping) and not any(name in record for name in _TYPES):
+            return
+        place = f"annotations[{number}]"
+        question_id, *types = values(record, annotations, place, "question_id", *_TYPES)
+        yield question_id, *map(intern, types)
 
 
 def _votes(annotations: str | os.PathLike) -> dict[int, tuple[tuple[str, int], ...]]:

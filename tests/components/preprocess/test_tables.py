@@ -100,6 +100,17 @@ def test_the_hashes_of_what_training_reads_are_those_of_the_files(built):
     assert "answers.json" in parts["lists"] and "negatives/all_captions.txt" in parts["negatives"]
 
 
+def test_annotations_beside_a_table_say_the_types_of_its_questions(built, raw):
+    hashes = json.loads((built / "statistics.json").read_text())["annotations"]
+    assert set(hashes) == {f"vqa_{split}" for split in ("train", "val", "test", "test_pairs")}
+    for name, value in hashes.items():
+        content = (built / f"{name}_annotations.json").read_bytes()
+        assert hashlib.sha256(content).hexdigest() == value
+        published = json.loads((raw / f"vqa/annotations_{name.removeprefix('vqa_')}.json").read_text())["annotations"]
+        keys = ("question_id", "question_type", "answer_type")
+        assert json.loads(content)["annotations"] == [{key: entry[key] for key in keys} for entry in published]
+
+
 def test_statistics_agree_with_the_tables(built):
     statistics = json.loads((built / "statistics.json").read_text())["tables"]
     assert sorted(statistics) == sorted(path.stem for path in built.glob("*_*.tsv"))

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+from ofa.data.question_types import question_type
 from ofa.data.scenes.kinds import KINDS
 
 SINGULAR = {kind.many: kind.name for kind in KINDS}
@@ -64,14 +65,15 @@ def test_every_answer_is_right(scenes):
         image = scenes.images[question["image_id"]]
         expected = answer(question["question"], scenes.objects[question["image_id"]], image)
         assert annotation["multiple_choice_answer"] == expected, (image["file_name"], question["question"])
-        assert question["question"].lower().startswith(annotation["question_type"])
+        assert annotation["question_type"] == question_type(question["question"])
         kinds[annotation["question_type"]] += 1
-    assert set(kinds) == {"is there", "is the", "how many", "where is the", "which", "what is in the"}
-    assert min(kinds.values()) > 40 and sum(kinds.values()) > 5.5 * len(scenes.images)
+    wanted = {"is there a", "is there", "is the", "how many", "where is the", "which", "what is in the"}
+    assert set(kinds) == wanted  # "an" is not in VQA v2's list: "Is there an apple?"
+    assert min(kinds.values()) > 30 and sum(kinds.values()) > 5.5 * len(scenes.images)
 
 
 def test_yes_and_no_are_equally_frequent(scenes):
-    for start in ("is there", "is the"):
+    for start in ("is there a", "is the"):
         counts = Counter(
             annotation["multiple_choice_answer"]
             for _, annotation in pairs(scenes)

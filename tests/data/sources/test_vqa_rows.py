@@ -73,6 +73,26 @@ def test_the_most_frequent_answers_are_the_list(folder):
     assert vqa.build_answers([path, path], top_n=1) == ["down"]
 
 
+def test_types_are_kept_without_the_answers(folder, tmp_path):
+    path, kept = folder / "annotations.json", tmp_path / "kept.json"
+    wanted = dict.fromkeys(("262148000", "262148001", "393225000"), ("is this", "yes/no"))
+    assert vqa.write_question_types(path, kept)
+    assert vqa.question_types(kept) == vqa.question_types(path) == wanted
+    first = json.loads(kept.read_text())["annotations"][0]
+    assert first == {"question_id": 262148000, "question_type": "is this", "answer_type": "yes/no"}
+
+
+def test_annotations_may_say_no_types_but_not_some(folder, tmp_path):
+    path = folder / "untyped.json"
+    bare = [{"question_id": 1}, {"question_id": 2}]
+    path.write_text(json.dumps({"annotations": bare}))
+    assert vqa.question_types(path) == {}
+    assert not vqa.write_question_types(path, tmp_path / "kept.json") and not (tmp_path / "kept.json").exists()
+    path.write_text(json.dumps({"annotations": [annotation(1, ("yes", 10)), *bare]}))
+    with pytest.raises(OFAError, match=r"untyped.json: annotations\[1\] has no 'question_type'"):
+        vqa.write_question_types(path, tmp_path / "kept.json")
+
+
 def test_bad_input_is_named(folder):
     (folder / "fewer.json").write_text(json.dumps({"annotations": [annotation(262148000, ("down", 10))]}))
     with pytest.raises(OFAError, match=r"questions\[1\], id 262148001, has no annotation in .*fewer.json"):
