@@ -44,12 +44,13 @@ torture: install ## kill trainings at random and compare how they end; MINUTES=6
 bench: install ## load the service at twice its capacity, with nano and base; prints the table of docs/serving.md
 	python -m tests.load.bench
 
-# Tests drive a real browser and keep a registry in a real database; without these programs, and without the right to
-# install them, those tests are skipped.
+# Tests drive a real browser, keep a registry in a real database and comment by GitHub's own program; without these
+# programs, and without the right to install them, those tests are skipped.
 programs:
 	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
 	missing=; \
 	command -v chromium >/dev/null || missing="chromium"; \
+	command -v gh >/dev/null || missing="$$missing gh"; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; }
 

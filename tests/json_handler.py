@@ -10,12 +10,14 @@ class JSONHandler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def send(self, content, status=200):
+    def send(self, content, status=200, headers=None):
         """Answer with a JSON value."""
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipelines.catalog import PIPELINES
 from pipelines.cli import app
+from tests.pipelines.github_server import PROJECT, GitHub
 
 SCRIPTS = (".ci/run", ".ci/pull-request", ".ci/post-report")
 
@@ -95,26 +96,18 @@ def test_the_champion_is_that_of_the_registry_where_one_is_named(judge, tmp_path
 
 @pytest.fixture
 def github(tmp_path):
-    """A repository in the place of GitHub's, and a `gh` that writes down what it is told to comment."""
-    repository, programs = tmp_path / "github.git", tmp_path / "bin"
-    subprocess.run(["git", "init", "--quiet", "--bare", repository], check=True)
-    programs.mkdir()
-    (programs / "gh").write_text('#!/bin/sh\necho "$@" >"$COMMENT.arguments"\ncp "${7}" "$COMMENT"\n')
-    (programs / "gh").chmod(0o755)
-    return repository, {
-        **os.environ,
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "GH_TOKEN": "token",
-        "GITHUB_REPOSITORY": "owner/project",
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{repository}.insteadOf",
-        "GIT_CONFIG_VALUE_0": "https://x-access-token:token@github.com/owner/project.git",
-    }
+    if shutil.which("gh") is None:
+        pytest.skip("gh is not installed: `make programs`, as root")
+    server = GitHub(tmp_path)
+    yield server
+    server.close()
 
 
 def test_reports_are_posted_with_their_pictures(root, tmp_path, github):
-    """Of several pull requests at the same time, twice."""
-    repository, environment = github
+    """Of several pull requests at the same time, twice: each has one comment with what was said last."""
+    environment = os.environ | github.environment
+    of_people = [(7, "What does it do?"), (8, "Well done"), (7, "It lowers the rate."), (7, "I see.")]
+    github.comments += of_people
     for time in ("first", "second"):
         running = {}
         for number in ("7", "8", "9"):
@@ -122,21 +115,25 @@ def test_reports_are_posted_with_their_pictures(root, tmp_path, github):
             (place / "pictures").mkdir(parents=True, exist_ok=True)
             (place / "pictures" / "caption.jpg").write_text(f"{time} picture of {number}")
             (place / "report.md").write_text(f"# {time} of {number}\n\n![Captions](pictures/caption.jpg)\n")
-            own = {"OUT": place, "PULL_REQUEST": number, "COMMENT": place / "comment"}
-            own["GITHUB_STEP_SUMMARY"] = place / "summary"
+            own = {"OUT": place, "PULL_REQUEST": number, "GITHUB_STEP_SUMMARY": place / "summary"}
             running[number] = subprocess.Popen([root / ".ci" / "post-report"], env=environment | own)
         assert [process.wait(100) for process in running.values()] == [0, 0, 0]
-        for number in running:
-            comment = (tmp_path / number / "comment").read_text()
-            assert f"pr comment {number} " in (tmp_path / number / "comment.arguments").read_text()
-            assert (
-                comment.startswith(f"# {time} of {number}\n") and comment in (tmp_path / number / "summary").read_text()
-            )
-            (link,) = re.findall(r"\(https://github.com/owner/project/raw/(.*)\)", comment)
+        assert github.comments[:4] == of_people and len(github.comments) == 7
+        for number, text in github.comments[4:]:
+            shown = text.partition("-->\n")[2]
+            assert shown.startswith(f"# {time} of {number}\n")
+            assert shown in (tmp_path / str(number) / "summary").read_text()
+            (link,) = re.findall(rf"\({github.url}/{PROJECT}/raw/(.*)\)", text)
             commit, _, path = link.partition("/")
-            shown = subprocess.run(
-                ["git", "-C", repository, "show", f"{commit}:{path}"], stdout=subprocess.PIPE, check=True
-            )
-            assert shown.stdout.decode() == f"{time} picture of {number}"
-    count = ["git", "-C", repository, "rev-list", "--count", "reports"]
-    assert subprocess.run(count, stdout=subprocess.PIPE, check=True).stdout == b"6\n"
+            picture = ["git", "-C", github.repository, "show", f"{commit}:{path}"]
+            assert subprocess.check_output(picture, text=True) == f"{time} picture of {number}"
+    count = ["git", "-C", github.repository, "rev-list", "--count", "reports"]
+    assert subprocess.check_output(count) == b"6\n"
+
+
+def test_a_wrong_token_is_no_success(root, tmp_path, github):
+    (tmp_path / "report.md").write_text("# Report\n")
+    environment = os.environ | github.environment | {"GH_TOKEN": "wrong"}
+    own = {"OUT": str(tmp_path), "PULL_REQUEST": "7", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    done = subprocess.run([root / ".ci" / "post-report"], env=environment | own, stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0 and "Authentication failed" in done.stderr and not github.comments
