@@ -115,17 +115,16 @@ def _scores(evaluation: Evaluation, metric: str, rule: TaskRule) -> Iterator[Fin
 
 
 def _limits(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Finding]:
-    size = evaluation.lineage.checkpoint_bytes / 1e6
+    bad, size = evaluation.bad_row_rate, evaluation.lineage.checkpoint_bytes / 1e6
     latency = evaluation.speed.latency_ms_p95
-    for rule, value, limit, shown in (
-        ("bad rows", evaluation.bad_row_rate, policy.max_bad_row_rate, "{:.2%} of the rows were unreadable"),
-        ("checkpoint size", size, policy.max_checkpoint_mb, "the checkpoint has {:.1f} MB"),
-        ("latency", latency, policy.max_latency_ms, "95 % of single requests take at most {:.1f} ms"),
+    for rule, value, limit, why in (
+        ("bad rows", bad, policy.max_bad_row_rate, "{:.2%} of the rows were unreadable, {:.2%} may be"),
+        ("checkpoint size", size, policy.max_checkpoint_mb, "the checkpoint has {:.1f} MB, allowed are {:g} MB"),
+        ("latency", latency, policy.max_latency_ms, "95 % of single requests take {:.1f} ms at most, {:g} ms may be"),
     ):
         if limit is not None:
-            bound = f"{limit:.2%}" if rule == "bad rows" else f"{limit:g}"
-            why = f"{shown.format(value)}, allowed are {bound}"
-            yield Finding(rule=rule, task=evaluation.task, passed=value <= limit, value=value, limit=limit, why=why)
+            said = why.format(value, limit)
+            yield Finding(rule=rule, task=evaluation.task, passed=value <= limit, value=value, limit=limit, why=said)
 
 
 def _against_champion(

@@ -174,15 +174,17 @@ def _task(folder: Path, e: Evaluation, pictures: int, seed: int) -> dict[str, An
     }
 
 
-def _bars(parts: Mapping[str, Slice]) -> list[dict[str, Any]]:
-    """The twelve largest slices, in their own order; a bar is full at 1, or at the best of them."""
+def _bars(parts: Mapping[str, Slice]) -> dict[str, Any]:
+    """The twelve largest slices, in their own order, and how many `more` there are; a bar is full at 1, or at the best
+    of them."""
     scale = 100 / max(1.0, *(part.score for part in parts.values()))
     largest = sorted(parts, key=lambda label: -parts[label].rows)[:12]
-    return [
+    shown = [
         {"label": label, "rows": part.rows, "score": part.score, "bar": round(max(0.0, scale * part.score), 2)}
         for label, part in parts.items()
         if label in largest
     ]
+    return {"shown": shown, "more": len(parts) - len(shown)}
 
 
 def _lineage(e: Evaluation) -> dict[str, str]:

@@ -132,6 +132,16 @@ def test_gate_curves_and_lineage_are_shown(tmp_path, evaluations):
     assert "**fail** | refcoco | floor | too <low>" in (tmp_path / "report.md").read_text()
 
 
+def test_of_many_slices_the_largest_are_shown_and_the_others_counted(tmp_path, evaluations):
+    record = json.loads((evaluations / "refcoco" / "evaluation.json").read_text())
+    record["slices"]["kind"] = {f"kind {n}": {"rows": n, "score": 0.5} for n in range(1, 16)}
+    (evaluations / "refcoco" / "evaluation.json").write_text(json.dumps(record))
+    report(str(evaluations), str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text()
+    assert [n for n in range(1, 16) if f"kind {n} <" in page] == list(range(4, 16))
+    assert page.count("smaller ones are in evaluation.json") == 1 and "3 smaller ones" in page
+
+
 def test_without_the_table_there_are_numbers_and_texts(tmp_path, evaluations):
     for task in ("caption", "refcoco"):
         record = json.loads((evaluations / task / "evaluation.json").read_text())
