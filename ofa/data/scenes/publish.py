@@ -130,7 +130,7 @@ def _write_split(folder: Path, config: SceneConfig, split: str, records: _Record
         name = f"{split}{suffix}.json"
         captions, _, questions, answers = (records[kind + suffix] for kind in _IN_WORDS)
         _write_json(folder / "annotations" / f"captions_{name}", images=records["images"], annotations=captions)
-        head = {"task_type": "Open-Ended", "data_type": "scenes", "data_subtype": split}
+        head = {"task_type": "Open-Ended", "data_type": "scenes", "data_subtype": split, "license": _LICENSES[0]}
         _write_json(folder / "vqa" / f"questions_{name}", head, questions=questions)
         _write_json(folder / "vqa" / f"annotations_{name}", head, annotations=answers)
 

@@ -39,7 +39,8 @@ def test_ids_are_unique_over_all_splits(scenes):
 
 def test_vqa_files_have_the_keys_of_vqa_v2(scenes):
     questions, annotations = scenes.questions["val"], scenes.answers["val"]
-    assert {"info", "task_type", "data_type", "data_subtype", "questions"} <= set(questions)
+    for content in (questions, annotations):
+        assert {"info", "license", "task_type", "data_type", "data_subtype"} <= set(content)
     assert set(questions["questions"][0]) == {"image_id", "question", "question_id"}
     assert set(annotations["annotations"][0]) == {
         "question_type", "multiple_choice_answer", "answers", "image_id", "answer_type", "question_id"
