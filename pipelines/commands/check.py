@@ -1,5 +1,6 @@
 """`ofa check`: every setting, before hours of work depend on one."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,8 @@ def _evaluation(params: str) -> None:
     from ofa.settings import build
 
     for name, changes in section(params, "evaluate", EvaluateSection).search.items():
-        build(SearchConfig, vars(tasks.get(name).search) | changes, f"{params}: evaluate.search.{name}")
+        own = dataclasses.asdict(tasks.create(name).search)  # of an instance: settings may decide about it
+        build(SearchConfig, own | changes, f"{params}: evaluate.search.{name}")
 
 
 def _release(params: str) -> None:

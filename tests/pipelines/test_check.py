@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from components.params import SECTIONS, profile_file
+from ofa import tasks
 from ofa.settings import load_yaml
 from pipelines.cli import app
 from pipelines.commands.profile import overlay
@@ -56,6 +57,7 @@ WRONG = {
     "evaluate.batch_sizes": (1, "evaluate: unknown key 'batch_sizes', did you mean 'batch_size'?"),
     "evaluate.search": ({"captoin": {}}, "evaluate: no task 'captoin', did you mean 'caption'?"),
     "evaluate.search.vqa": ({"beem": 1}, "evaluate.search.vqa: unknown key 'beem', did you mean 'beam'?"),
+    "evaluate.search.refcoco": ({"beem": 1}, "evaluate.search.refcoco: unknown key 'beem', did you mean 'beam'?"),
     "gate.max_latency": (1, "gate: unknown key 'max_latency', did you mean 'max_latency_ms'?"),
     "gate.tasks.captoin": ({"floor": 1}, "gate.tasks: no task 'captoin', did you mean 'caption'?"),
     "cluster.shardz": (1, "cluster: unknown key 'shardz', did you mean 'shards'?"),
@@ -86,6 +88,12 @@ def test_one_line_names_the_key(tmp_path, params, key):
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {tmp_path}") and reason in result.stderr, result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_the_search_of_every_task_may_be_changed(tmp_path, params):
+    values = copy.deepcopy(params) | {"evaluate": {"search": {name: {"beam": 1} for name in tasks.names()}}}
+    result = run(tmp_path / "params.yaml", values)
+    assert result.exit_code == 0, result.output
 
 
 def test_every_section_is_looked_at():
