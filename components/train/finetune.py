@@ -72,7 +72,7 @@ def finetune(
     overrides = dict(settings.model)
     if settings.restrict_output:
         overrides["output_ids"] = used_ids([(table, task)])
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # of prompts and adapters, which `init` lacks: a run that goes on starts alike
         net = checkpoint.load(init, **overrides) if init else new_network(params, **overrides)
     task.check_vocabulary(net.config.vocabulary_size)

@@ -49,7 +49,7 @@ def first_network(tables: str, params: str, init: str = "") -> OFAModel:
 def new_network(params: str, **overrides: Any) -> OFAModel:
     """A network with random weights by the section `model`; `overrides` go before its own."""
     model = section(params, "model", ModelSettings)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(model.seed)
         return OFAModel(OFAConfig.preset(model.size, **model.overrides | overrides))
 

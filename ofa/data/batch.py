@@ -1,7 +1,7 @@
 """Samples and batches: what a task makes of a table row, and what the network reads.
 
 Pictures stay uint8 until they reach the device: a batch is four times smaller on its way from the workers, and
-normalization costs nothing there.
+normalization costs nothing there. What a GPU would have to be asked for, and waited for, is found out before.
 """
 
 from collections.abc import Hashable, Sequence
@@ -84,16 +84,16 @@ class Allowed:
         Returns:
             (P, V) mask.
         """
-        device = selected.device
-        row_of = torch.full((self.positions,), -1, dtype=torch.long, device=device)
-        row_of[selected] = torch.arange(len(selected), device=device)
+        device, count = selected.device, len(selected)
+        row_of = torch.full((self.positions,), count, dtype=torch.long, device=device)
+        row_of[selected] = torch.arange(count, device=device)
         rows, columns = row_of[self.position], self.token if columns is None else columns
-        mask = torch.zeros(len(selected), size, dtype=torch.bool, device=device)
-        scored = (rows >= 0) & (columns >= 0)
-        mask[rows[scored], columns[scored]] = True
-        limited = torch.zeros(len(selected), dtype=torch.bool, device=device)
-        limited[rows[rows >= 0]] = True
-        return mask | ~limited[:, None]
+        # One row and one column more take what is not selected and not scored, and are cut off.
+        mask = torch.zeros(count + 1, size + 1, dtype=torch.bool, device=device)
+        mask[rows, torch.where(columns < 0, size, columns)] = True
+        limited = torch.zeros(count + 1, dtype=torch.bool, device=device)
+        limited[rows] = True
+        return mask[:count, :size] | ~limited[:count, None]
 
 
 @dataclass(kw_only=True)
@@ -131,14 +131,22 @@ class Batch:
     """(B,) of what a search draws for each sample; None for samples without."""
     rejected: list = field(default_factory=list)
     """Bad rows that were met and replaced while the batch was made."""
+    _positions: LongTensor | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
+    def positions(self) -> LongTensor:
+        """(N,) those of the flattened (B * T) targets that have a loss."""
+        if self._positions is None:
+            self._positions = (self.target != PAD).flatten().nonzero().squeeze(1)
+        return self._positions
+
+    @property
     def n_tokens(self) -> int:
         """Number of positions with a loss."""
-        return int((self.target != PAD).sum())
+        return len(self.positions)
 
     @property
     def images_normalized(self) -> FloatTensor | None:
@@ -147,8 +155,11 @@ class Batch:
             return None
         pixels = normalize(self.images.contiguous(memory_format=torch.channels_last), *self.image_statistics)
         if self.blank is not None:
-            for picture, (x0, y0, x1, y1) in zip(pixels, self.blank.tolist(), strict=True):
-                picture[:, y0:y1, x0:x1] = 0
+            x0, y0, x1, y1 = self.blank[:, :, None, None].unbind(1)
+            height, width = pixels.shape[2:]
+            y, x = torch.arange(height, device=pixels.device)[:, None], torch.arange(width, device=pixels.device)
+            blank = (x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)
+            pixels.masked_fill_(blank[:, None], 0)
         return pixels
 
     def inputs(self) -> dict[str, Tensor | None]:
@@ -161,21 +172,30 @@ class Batch:
             "patch_sample": self.patch_sample,
         }
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        """The batch on `device`."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch on `device`; see `send`."""
+        return self._map(lambda tensor: send(tensor, device))
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory; called by `DataLoader(pin_memory=True)`."""
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, move) -> "Batch":
-        tensors = {f.name: move(v) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        tensors = {f.name: move(v) for f in fields(self) if f.init and isinstance(v := getattr(self, f.name), Tensor)}
         if self.allowed is not None:
             tensors["allowed"] = replace(
                 self.allowed, position=move(self.allowed.position), token=move(self.allowed.token)
             )
-        return replace(self, **tensors)
+        moved = replace(self, **tensors)
+        moved._positions = move(self.positions)
+        return moved
+
+
+def send(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor on `device`. On its way to a GPU it goes through page-locked memory, so that nobody waits for it."""
+    if torch.device(device).type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -70,5 +70,7 @@ def normalize(images: torch.Tensor, mean: Sequence[float] = MEAN, std: Sequence[
     Returns:
         float32 tensor of the same shape on the same device.
     """
-    scale = torch.tensor([mean, std], dtype=torch.float32, device=images.device)[..., None, None]
+    # Filled in on the device: a copy from the host would wait for a GPU.
+    values = [torch.full((), value, dtype=torch.float32, device=images.device) for value in (*mean, *std)]
+    scale = torch.stack(values).view(2, 3, 1, 1)
     return images.to(torch.float32).div_(255).sub_(scale[0]).div_(scale[1])

@@ -47,8 +47,12 @@ class CompactVocabulary:
 
     def write_back(self) -> None:
         """Copy the trained rows into the full network."""
+        trained = self.net.embed_tokens.weight
+        if self.ids.device != trained.device:  # training has moved all that the two share
+            self.full.embed_tokens.to(trained.device)
+            self.full.output_ids = self.ids = self.ids.to(trained.device)
         with torch.no_grad():
-            self.full.embed_tokens.weight[self.ids] = self.net.embed_tokens.weight
+            self.full.embed_tokens.weight[self.ids] = trained
 
     def batch(self, batch: Batch) -> Batch:
         """The batch in the compact network's ids.

@@ -68,7 +68,8 @@ class Window:
     def start(self) -> None:
         """Begin a window now."""
         self.started = time.perf_counter()
-        self.sums = torch.zeros(6, dtype=torch.float64, device=self.world.device)
+        self.sums = torch.zeros(2, dtype=torch.float64, device=self.world.device)
+        self.counts = [0.0] * 4
         self.norms: list[float] = []
         self.drop_step()
 
@@ -82,9 +83,9 @@ class Window:
 
     def close_step(self, norm: float) -> None:
         """The step is done; `norm` was the norm of its gradient."""
-        self.sums[:2] += self.step_sums
-        counts = [self.samples, self.tokens, self.flops, 1.0 / self.world.size]
-        self.sums[2:] += torch.tensor(counts, dtype=self.sums.dtype, device=self.sums.device)
+        self.sums += self.step_sums
+        own = (self.samples, self.tokens, self.flops, 1.0 / self.world.size)
+        self.counts = [count + more for count, more in zip(self.counts, own, strict=True)]
         self.norms.append(norm)
         self.drop_step()
 
@@ -103,7 +104,8 @@ class Window:
     def flush(self) -> dict[str, float]:
         """Means and rates over all ranks; begins the next window."""
         seconds = time.perf_counter() - self.started
-        loss, nll, samples, tokens, flops, steps = self.world.sum(self.sums).tolist()
+        sums = torch.cat([self.sums, self.sums.new_tensor(self.counts)])
+        loss, nll, samples, tokens, flops, steps = self.world.sum(sums).tolist()
         values = {
             "loss": loss / steps if steps else math.nan,
             "nll": nll / steps if steps else math.nan,

@@ -47,7 +47,7 @@ class BatchLike(Protocol):
     ids: list[str]
 
     def __len__(self) -> int: ...
-    def to(self, device: torch.device, non_blocking: bool = False) -> "BatchLike": ...
+    def to(self, device: torch.device) -> "BatchLike": ...
 
 
 class BatchStream(Protocol):
@@ -221,7 +221,7 @@ class _Trainer:
         if self.objective.generates:
             self.world.copy_from_main(batch_statistics(self.net))
         with self.autocast:
-            return self.objective.prepare(self.net, batch.to(self.world.device, non_blocking=True))
+            return self.objective.prepare(self.net, batch.to(self.world.device))
 
     def _where(self) -> str:
         return f"step {self.step + 1}" + (f", rank {self.world.rank}" if self.world.size > 1 else "")

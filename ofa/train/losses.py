@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import BoolTensor, FloatTensor, LongTensor, Tensor, nn
 
-from ofa.data.batch import PAD, Batch
+from ofa.data.batch import Batch
 from ofa.errors import OFAError
 from ofa.train.config import TrainConfig
 from ofa.train.flops import step_flops
@@ -77,8 +77,8 @@ def token_loss(
     nll = -log_probs.gather(1, target[:, None]).squeeze(1) * weight
     loss = nll
     if label_smoothing > 0:
-        choices = logits.shape[1] if allowed is None else allowed.sum(dim=1)
-        share = label_smoothing / (torch.as_tensor(choices, device=logits.device) - 1).clamp(min=1)
+        choices = target.new_full((), logits.shape[1]) if allowed is None else allowed.sum(dim=1)
+        share = label_smoothing / (choices - 1).clamp(min=1)
         loss = (1 - label_smoothing - share) * nll - share * finite_log_probs.sum(dim=1) * weight
 
     halves = 2 if rdrop_alpha > 0 else 1
@@ -107,7 +107,7 @@ def _bonus(probs: FloatTensor, log_end: float) -> FloatTensor:
     bonus = (1 - probs).clamp(min=1e-5).log()
     if log_end == 1:
         return bonus
-    start = torch.tensor(1 - log_end, dtype=probs.dtype, device=probs.device).log()
+    start = probs.new_full((), 1 - log_end).log()
     return torch.where(probs > log_end, start - (probs - log_end) / (1 - log_end), bonus)
 
 
@@ -163,24 +163,22 @@ class SequenceLoss(Objective):
     def size(self, batch: Batch, updates: int) -> int:
         """The number of tokens that are kept, or of samples."""
         size = len(batch) if self.config.sentence_average else kept_size(batch.n_tokens, self._drop_worst(updates))
-        return size * (2 if self.config.rdrop_alpha > 0 else 1)
+        return size * self._passes
 
     def __call__(self, net: nn.Module, batch: Batch, updates: int) -> TokenLoss:
         """The batch's loss, summed over tokens."""
         config = self.config
-        features = torch.cat([_features(net, batch) for _ in range(2 if config.rdrop_alpha > 0 else 1)])
-        target = batch.target.repeat(len(features) // len(batch), 1)
-        positions = (target.flatten() != PAD).nonzero().squeeze(1)
-        logits = net.project(features.flatten(0, 1)[positions])
-        tokens = target.flatten()[positions]
+        passes = [_features(net, batch).flatten(0, 1)[batch.positions] for _ in range(self._passes)]
+        logits = net.project(torch.cat(passes))
+        tokens = batch.target.flatten()[batch.positions]
         weight = None
         if batch.confidence is not None:
-            weight = batch.confidence[positions // target.shape[1] % len(batch)]
+            weight = batch.confidence[batch.positions // batch.target.shape[1]].repeat(self._passes)
         return token_loss(
             logits,
-            target_columns(net, tokens),
+            target_columns(net, tokens).repeat(self._passes),
             label_smoothing=config.label_smoothing,
-            allowed=self._allowed(net, batch, positions, logits.shape[1]),
+            allowed=self._allowed(net, batch, logits.shape[1]),
             weight=weight,
             drop_worst_ratio=self._drop_worst(updates),
             encouraging_log_end=config.encouraging_log_end,
@@ -189,19 +187,22 @@ class SequenceLoss(Objective):
 
     def flops(self, net: nn.Module, batch: Batch) -> float:
         """Operations of a forward and a backward pass."""
-        return step_flops(net, batch) * (2 if self.config.rdrop_alpha > 0 else 1)
+        return step_flops(net, batch) * self._passes
+
+    @property
+    def _passes(self) -> int:
+        return 2 if self.config.rdrop_alpha > 0 else 1
 
     def _drop_worst(self, updates: int) -> float:
         return self.config.drop_worst_ratio if updates > self.config.drop_worst_after else 0.0
 
-    def _allowed(self, net: nn.Module, batch: Batch, positions: LongTensor, columns: int) -> BoolTensor | None:
+    def _allowed(self, net: nn.Module, batch: Batch, columns: int) -> BoolTensor | None:
         if batch.allowed is not None:
             token_columns = None if net.output_ids is None else net.columns(batch.allowed.token)
-            mask = batch.allowed.mask(positions[: batch.n_tokens], columns, token_columns)
-            return mask.repeat(len(positions) // batch.n_tokens, 1)
+            return batch.allowed.mask(batch.positions, columns, token_columns).repeat(self._passes, 1)
         if self.config.allowed_range is not None:
             first, end = self.config.allowed_range
-            ids = torch.arange(columns, device=positions.device) if net.output_ids is None else net.output_ids
+            ids = torch.arange(columns, device=batch.target.device) if net.output_ids is None else net.output_ids
             return (ids < SPECIAL_IDS) | ((ids >= first) & (ids < end))
         return None
 

@@ -42,10 +42,11 @@ class AdamW:
     def clip(self, limit: float) -> float:
         """Scale the whole gradient down to the norm `limit` (0: leave it as it is); returns its norm before that."""
         with_gradient = [p for p in self.parameters.values() if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in with_gradient], foreach=True)
+        total = nn.utils.get_total_norm([p.grad for p in with_gradient], foreach=True)
+        norm = total.item()  # the one number of a step that a GPU is waited for
         if 0 < limit < norm:
-            nn.utils.clip_grads_with_norm_(with_gradient, limit, norm, foreach=True)
-        return norm.item()
+            nn.utils.clip_grads_with_norm_(with_gradient, limit, total, foreach=True)
+        return norm
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:

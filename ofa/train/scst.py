@@ -6,14 +6,14 @@ original's caption finetuning, with `ofa.train.cider.CiderD` as the reward.
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import FloatTensor, LongTensor, nn
 
-from ofa.data.batch import PAD, Batch, pad
+from ofa.data.batch import PAD, Batch, pad, send
 from ofa.data.table import RowError, Table
 from ofa.generate import SearchConfig, generate
 from ofa.tasks import Task
@@ -86,6 +86,8 @@ class Sampled:
     """(M, T) tokens of the outputs; 1 at padding and prompts."""
     reward: FloatTensor
     """(M,) reward above the baseline."""
+    positions: LongTensor
+    """(N,) those of the flattened (M * T) targets that are no padding or prompt."""
 
     @property
     def ids(self) -> list[str]:
@@ -94,11 +96,6 @@ class Sampled:
 
     def __len__(self) -> int:
         return len(self.inputs)
-
-    def to(self, device: torch.device, non_blocking: bool = False) -> "Sampled":
-        """The batch on `device`."""
-        names = [field.name for field in fields(self)]
-        return Sampled(*(getattr(self, name).to(device, non_blocking=non_blocking) for name in names))
 
 
 class SelfCritical(Objective):
@@ -119,15 +116,15 @@ class SelfCritical(Objective):
         """Generate outputs in evaluation mode and reward them."""
         net.eval()
         found = generate(net, batch, self.search, trie=self.task.trie)
+        given = [0] * len(batch) if batch.prompt is None else ((batch.prompt != PAD).sum(1) - 1).tolist()
         owner, tokens, rewards, prompts = [], [], [], []
         for number, hypotheses in enumerate(found):
             reference = batch.references[number]
-            prompt = 0 if batch.prompt is None else int((batch.prompt[number] != PAD).sum()) - 1
             values = [self.task.read(strip(h.tokens, batch, number), reference) for h in hypotheses]
             rewards += leave_one_out([self.reward(value, reference) for value in values])
-            tokens += [h.tokens.cpu() for h in hypotheses]
+            tokens += [h.tokens for h in hypotheses]
             owner += [number] * len(hypotheses)
-            prompts += [prompt] * len(hypotheses)
+            prompts += [given[number]] * len(hypotheses)
         device = batch.source.device
         bos = torch.tensor([Tokenizer.bos])
         target = pad(tokens)
@@ -135,21 +132,22 @@ class SelfCritical(Objective):
             target[row, :length] = PAD
         return Sampled(
             inputs=batch,
-            owner=torch.tensor(owner, device=device),
-            previous=pad([torch.cat([bos, output[:-1]]) for output in tokens]).to(device),
-            target=target.to(device),
-            reward=torch.tensor(rewards, device=device),
+            owner=send(torch.tensor(owner), device),
+            previous=send(pad([torch.cat([bos, output[:-1]]) for output in tokens]), device),
+            target=send(target, device),
+            reward=send(torch.tensor(rewards), device),
+            positions=send((target != PAD).flatten().nonzero().squeeze(1), device),
         )
 
     def size(self, batch: Sampled, updates: int) -> int:
         """The number of generated tokens."""
-        return int((batch.target != PAD).sum())
+        return len(batch.positions)
 
     def __call__(self, net: nn.Module, batch: Sampled, updates: int) -> TokenLoss:
         """The loss of the batch's outputs. Each sample is encoded once for all of them."""
         encoded = net.encode(**batch.inputs.inputs()).select(batch.owner)
         code_mask = None if batch.inputs.code_mask is None else batch.inputs.code_mask[batch.owner]
         features = net.decode(batch.previous, encoded, code_mask, features_only=True)
-        rows, columns = (batch.target != PAD).nonzero(as_tuple=True)
-        log_probs = net.project(features[rows, columns]).float().log_softmax(dim=-1)
-        return policy_gradient(log_probs, target_columns(net, batch.target[rows, columns]), batch.reward[rows])
+        log_probs = net.project(features.flatten(0, 1)[batch.positions]).float().log_softmax(dim=-1)
+        tokens, rewards = batch.target.flatten()[batch.positions], batch.reward[batch.positions // features.shape[1]]
+        return policy_gradient(log_probs, target_columns(net, tokens), rewards)

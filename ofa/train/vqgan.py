@@ -232,8 +232,8 @@ def train_vqgan(
     common = dict(identity=identity, restart=restart, world=world)
 
     def stream(seed: int) -> Stream:
-        rows = config.batch_size // config.accumulate
-        return Stream([source], rows, seed, world.rank, world.size, workers, max_bad_rows, report)
+        rows, pin = config.batch_size // config.accumulate, world.device.type == "cuda"
+        return Stream([source], rows, seed, world.rank, world.size, workers, max_bad_rows, report, pin)
 
     def validate(measured: nn.Module, pause: Pause) -> dict[str, float]:
         batches = _ordered(valid, coding, config, valid_rows, max_bad_rows)

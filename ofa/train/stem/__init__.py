@@ -95,7 +95,8 @@ def pretrain_stem(
         whole = stem = StemNetwork(net, names)
         if compact is not None:
             stem = StemNetwork(compact.net, [compact.column[name] for name in names])
-            whole.head = stem.head
+            whole.head, whole.sharpness = stem.head, stem.sharpness
+            whole.names = whole.names.to(world.device)
 
     def sources(tables: StemTables, block: int) -> list[Source]:
         found = [Source(table=tables.objects, task=objects, weight=1 - regions if meant else 1)]
@@ -115,6 +116,7 @@ def pretrain_stem(
         workers,
         max_bad_rows,
         report,
+        pin=world.device.type == "cuda",
     )
 
     def validate(_: nn.Module, pause: Pause) -> dict[str, float]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import BoolTensor, FloatTensor, LongTensor, nn
+from torch import BoolTensor, FloatTensor, LongTensor, Tensor, nn
 from torchvision.ops import generalized_box_iou_loss
 
-from ofa.data.batch import PAD, Batch
+from ofa.data.batch import PAD, Batch, pad, send
 from ofa.model import OFAModel
 from ofa.train.losses import Objective, TokenLoss
 from ofa.train.stem.cells import BACKGROUND, STRIDE
@@ -51,7 +51,8 @@ class StemNetwork(nn.Module):
         names: tokens of the name of each kind.
         """
         super().__init__()
-        self.net, self.names = net, names
+        self.net, self.lengths = net, [len(name) for name in names]
+        self.register_buffer("names", pad(names), persistent=False)
         self.head = nn.Linear(net.config.d_model, BACKGROUND + 1 + len(names) + 1 + 4)
         self.sharpness = nn.Parameter(torch.ones(()))
 
@@ -65,7 +66,8 @@ class StemNetwork(nn.Module):
             x[:, : rows * columns].float().unflatten(1, (rows, columns))
             for x in (embedded.embedded, encoder.transform(embedded))
         )
-        words = torch.stack([self.net.embed_tokens(name.to(source.device)).mean(0) for name in self.names])
+        names = (row[:length] for row, length in zip(self.names, self.lengths, strict=True))
+        words = torch.stack([self.net.embed_tokens(name).mean(0) for name in names])
         out = self.head(states).float()
         kind, meant, center, half = out.split([BACKGROUND + 1 + len(words), 1, 2, 2], dim=-1)
         center, half = center.sigmoid(), half.sigmoid()
@@ -83,21 +85,26 @@ class StemLoss(Objective):
     def __call__(self, net: nn.Module, batch: Batch, updates: int) -> TokenLoss:
         """The batch's loss, summed over cells."""
         said = net(batch)
-        kind, meant, box = _truth(batch, said.box.device)
-        known, asked, seen = kind >= 0, meant >= 0, _seen(kind, meant)
-        kinds = F.cross_entropy(said.kind[known], kind[known], reduction="sum")
-        objects = kind > BACKGROUND  # what lies around them has no word, and must not be made to look alike
-        words = F.cross_entropy(said.word[objects], kind[objects] - BACKGROUND - 1, reduction="sum")
-        means = F.binary_cross_entropy_with_logits(said.meant[asked], meant[asked].float(), reduction="sum")
-        distance = F.l1_loss(said.box[seen], box[seen], reduction="sum")
-        overlap = generalized_box_iou_loss(said.box[seen], box[seen], reduction="sum")
+        kind, meant, box = _truth(batch)
+
+        def at(where: BoolTensor, answers: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+            """Both of some cells, which are looked up on the CPU: a GPU would have to be waited for."""
+            cells = send(where.flatten().nonzero().squeeze(1), answers.device)
+            return answers.flatten(0, 2)[cells], send(truth[where], answers.device)
+
+        kinds = F.cross_entropy(*at(kind >= 0, said.kind, kind), reduction="sum")
+        # What lies around objects has no word, and must not be made to look alike.
+        words = F.cross_entropy(*at(kind > BACKGROUND, said.word, kind - BACKGROUND - 1), reduction="sum")
+        means = F.binary_cross_entropy_with_logits(*at(meant >= 0, said.meant, meant.float()), reduction="sum")
+        boxes = at(_seen(kind, meant), said.box, box)
+        distance, overlap = (loss(*boxes, reduction="sum") for loss in (F.l1_loss, generalized_box_iou_loss))
         loss = kinds + words + MEANT_WEIGHT * means + L1_WEIGHT * distance + GIOU_WEIGHT * overlap
         return TokenLoss(loss, (kinds + means).detach(), kind.numel())
 
 
-def _truth(batch: Batch, device: torch.device) -> tuple[LongTensor, LongTensor, FloatTensor]:
+def _truth(batch: Batch) -> tuple[LongTensor, LongTensor, FloatTensor]:
     stacked = (np.stack([getattr(cells, name) for cells in batch.references]) for name in ("kind", "meant", "box"))
-    return tuple(torch.from_numpy(array).to(device) for array in stacked)
+    return tuple(map(torch.from_numpy, stacked))
 
 
 def _seen(kind: LongTensor, meant: LongTensor) -> BoolTensor:
@@ -111,7 +118,7 @@ def measure_objects(net: StemNetwork, batches: Iterable[Batch], device: torch.de
     for batch in batches:
         batch = batch.to(device)
         said = net(batch)
-        kind, meant, box = _truth(batch, device)
+        kind, meant, box = (truth.to(device) for truth in _truth(batch))
         correct, seen = said.kind.argmax(-1) == kind, _seen(kind, meant)
         right += correct.sum().item()
         right_seen += correct[seen].sum().item()
@@ -132,7 +139,7 @@ def measure_regions(net: StemNetwork, batches: Iterable[Batch], device: torch.de
     for batch in batches:
         batch = batch.to(device)
         said = net(batch)
-        _, meant, box = _truth(batch, device)
+        _, meant, box = (truth.to(device) for truth in _truth(batch))
         chosen, true = (values.flatten(1).argmax(1) for values in (said.meant, meant))
         rows = torch.arange(len(batch), device=device)
         overlap = paired_iou(said.box.flatten(1, 2)[rows, chosen], box.flatten(1, 2)[rows, true])
