@@ -36,7 +36,7 @@ class Painter:
         device = next(self.vqgan.parameters()).device
         found: list[Image] = []
         for start in range(0, len(codes), AT_ONCE):
-            part = torch.tensor(list(codes[start : start + AT_ONCE]), dtype=torch.long, device=device)
+            part = torch.tensor(list(codes[start : start + AT_ONCE]), dtype=torch.long)
             side = round(part.shape[1] ** 0.5)
             if side**2 != part.shape[1]:
                 raise OFAError(f"{part.shape[1]} image codes do not form a square")
@@ -46,6 +46,7 @@ class Painter:
                     "the one that the network was trained with, or keep the task to its codes, "
                     f"vqgan_codes: {self.vqgan.config.codes}"
                 )
+            part = part.to(device, non_blocking=True)
             found += to_pictures(self.vqgan.decode(part.unflatten(1, (side, side))))
         return found
 

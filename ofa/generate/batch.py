@@ -64,14 +64,11 @@ def generate(
     if prefix is None and inputs.prompt is not None:
         prefix = inputs.prompt[:, 1:]
     max_length = ((inputs.source != PAD).sum(1) * config.max_len_a + config.max_len_b).long()
-    if int(max_length.min()) < config.min_len:
-        raise SearchError(
-            f"min_len {config.min_len} is more than the largest length of an output, {int(max_length.min())}"
-        )
+    limits = max_length.tolist()
+    if min(limits) < config.min_len:
+        raise SearchError(f"min_len {config.min_len} is more than the largest length of an output, {min(limits)}")
     with torch.no_grad():
-        decoder = NetworkDecoder(
-            net, encode(net, inputs), config.beam, int(max_length.max()) + 1, inputs.code_mask, compiled
-        )
+        decoder = NetworkDecoder(net, encode(net, inputs), config.beam, max(limits) + 1, inputs.code_mask, compiled)
         results = search(
             decoder,
             config,
@@ -85,7 +82,7 @@ def generate(
     for row, hypotheses in enumerate(results):
         if not hypotheses:
             raise SearchError(
-                f"sample {row} of the batch has no output of at most {int(max_length[row])} tokens: raise max_len_b "
+                f"sample {row} of the batch has no output of at most {limits[row]} tokens: raise max_len_b "
                 "above prompt and longest candidate; if it is large enough, the network's outputs are not numbers"
             )
     return results

@@ -9,7 +9,7 @@ the place before it.
 Shapes: B samples, N candidates, E edges of their tree, n places of one depth, D features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -70,10 +70,18 @@ def score_candidates(
             features = net.decode(prompt, encoded, features_only=True)
             edges[:, scorer.first] = scorer.part(features[torch.arange(len(prompt), device=device), lengths - 1])
         else:
-            for length in lengths.unique().tolist():
-                for rows in (lengths == length).nonzero().squeeze(1).split(scorer.samples):
-                    edges[rows] = scorer.walk(encoded.select(rows), prompt[rows, :length])
+            for length, numbers in _alike(lengths.tolist(), scorer.samples):
+                rows = torch.tensor(numbers).to(device, non_blocking=True)
+                edges[rows] = scorer.walk(encoded.select(rows), prompt[rows, :length])
     return edges[:, scorer.paths].sum(2)
+
+
+def _alike(lengths: Sequence[int], most: int) -> Iterator[tuple[int, list[int]]]:
+    """Each length, with the numbers of the samples that have it, at most so many at once."""
+    for length in sorted(set(lengths)):
+        numbers = [number for number, own in enumerate(lengths) if own == length]
+        for start in range(0, len(numbers), most):
+            yield length, numbers[start : start + most]
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class _Places:
 class _Plan:
     """What of a tree of candidates has to be asked, and how the answers add up."""
 
+    ids: LongTensor
+    """(E,) the token of each edge."""
     first: LongTensor
     """Edges that leave the root, if there are several."""
     places: list[_Places]
@@ -106,11 +116,10 @@ class _Scorer:
     """A plan and the rows of the output matrix that it needs, on the network's device."""
 
     def __init__(self, net: OFAModel, trie: Trie, device: torch.device):
-        plan = _plan(trie)
+        plan = _plan(trie, device)
         self._net = net
-        self._weight = F.embedding(trie.edge_id.to(device), net.embed_tokens.weight).float()
-        self.first, self.paths = plan.first.to(device), plan.paths.to(device)
-        self.places = [_Places(*(t.to(device) for t in (p.parent, p.token, p.edges, p.place))) for p in plan.places]
+        self._weight = F.embedding(plan.ids, net.embed_tokens.weight).float()
+        self.first, self.paths, self.places = plan.first, plan.paths, plan.places
         widest = max((max(len(p.token), len(p.edges)) for p in plan.places), default=1)
         self.samples = max(1, EDGES // widest)
         """How many samples to do at once."""
@@ -146,8 +155,8 @@ def _log_softmax_within(logits: Tensor, place: LongTensor, count: int) -> Tensor
 
 
 @lru_cache(maxsize=4)
-def _plan(trie: Trie) -> _Plan:
-    """Take a tree apart; remembered, because batch after batch has the same candidates."""
+def _plan(trie: Trie, device: torch.device) -> _Plan:
+    """Take a tree apart; remembered on the device, because batch after batch has the same candidates."""
     ways: list[list[tuple[int, int, int]]] = [[] for _ in range(trie.nodes)]
     following = {}
     for edge, (node, token, child) in enumerate(
@@ -171,8 +180,9 @@ def _plan(trie: Trie) -> _Plan:
         level = [child for _, _, child in steps]
         edges = [(edge, i) for i, node in enumerate(level) if len(ways[node]) > 1 for edge, _, _ in ways[node]]
         if steps:
-            parent, token, _ = torch.tensor(steps).unbind(1)
-            places.append(_Places(parent, token, *torch.tensor(edges, dtype=torch.long).view(-1, 2).unbind(1)))
+            parent, token, _ = torch.tensor(steps, device=device).unbind(1)
+            edge, place = torch.tensor(edges, dtype=torch.long, device=device).view(-1, 2).unbind(1)
+            places.append(_Places(parent, token, edge, place))
 
     paths = []
     for candidate in trie.candidates:
@@ -183,7 +193,8 @@ def _plan(trie: Trie) -> _Plan:
         paths.append(torch.tensor(path))
     first = [edge for edge, _, _ in ways[0]] if len(ways[0]) > 1 else []
     return _Plan(
-        torch.tensor(first, dtype=torch.long),
+        trie.edge_id.to(device),
+        torch.tensor(first, dtype=torch.long, device=device),
         places,
-        pad_sequence(paths, batch_first=True, padding_value=len(trie.edge_id)),
+        pad_sequence(paths, batch_first=True, padding_value=len(trie.edge_id)).to(device),
     )

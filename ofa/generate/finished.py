@@ -22,7 +22,7 @@ class Hypothesis:
 
 
 class Finished:
-    """Collects up to M hypotheses a sentence as tensors; nothing is copied to the host before the end.
+    """Collects up to M hypotheses a sentence. Tensors of unchanging shape: a GPU is never waited for before the end.
 
     Args:
         sentences: B, in the whole batch.
@@ -34,9 +34,10 @@ class Finished:
     def __init__(self, sentences: int, beam: int, length: int, device: torch.device):
         self.beam = beam
         self.count = torch.zeros(sentences, dtype=torch.long, device=device)
-        self._tokens = torch.zeros(sentences, beam, length, dtype=torch.long, device=device)
-        self._totals = torch.zeros(sentences, beam, length, device=device)
-        self._length = torch.zeros(sentences, beam, dtype=torch.long, device=device)
+        # The last place of each sentence takes what does not count.
+        self._tokens = torch.zeros(sentences, beam + 1, length, dtype=torch.long, device=device)
+        self._totals = torch.zeros(sentences, beam + 1, length, device=device)
+        self._length = torch.zeros(sentences, beam + 1, dtype=torch.long, device=device)
 
     def add(
         self, ended: BoolTensor, parent: LongTensor, score: Tensor, sentence: LongTensor, tokens: Tensor, totals: Tensor
@@ -51,22 +52,21 @@ class Finished:
             tokens: (B', M, t) ids of the hypotheses so far, begin token first.
             totals: (B', M, t - 1) log-probabilities of them after each token.
         """
-        slot = self.count[sentence].unsqueeze(1) + ended.cumsum(1) - 1
-        row, candidate = (ended & (slot < self.beam)).nonzero(as_tuple=True)
-        if not len(row):
-            return
-        at, slot, source = sentence[row], slot[row, candidate], parent[row, candidate]
-        length = tokens.shape[2]
-        self._tokens[at, slot, : length - 1] = tokens[row, source, 1:]
-        self._tokens[at, slot, length - 1] = EOS
-        self._totals[at, slot, : length - 1] = totals[row, source]
-        self._totals[at, slot, length - 1] = score[row, candidate]
-        self._length[at, slot] = length
-        self.count.index_add_(0, at, torch.ones_like(at))
+        place = self.count[sentence].unsqueeze(1) + ended.cumsum(1) - 1
+        taken = ended & (place < self.beam)
+        place = place.masked_fill(~taken, self.beam)
+        at, length = sentence.unsqueeze(1), tokens.shape[2]
+        history = parent.unsqueeze(2).expand(-1, -1, length - 1)
+        self._tokens[at, place, : length - 1] = tokens[:, :, 1:].gather(1, history)
+        self._tokens[at, place, length - 1] = EOS
+        self._totals[at, place, : length - 1] = totals.gather(1, history)
+        self._totals[at, place, length - 1] = score
+        self._length[at, place] = length
+        self.count.index_add_(0, sentence, taken.sum(1))
 
     def hypotheses(self, config: SearchConfig) -> list[list[Hypothesis]]:
         """Those of each sentence, best first."""
-        tokens, totals, length = self._tokens.cpu(), self._totals.cpu(), self._length.cpu()
+        tokens, totals, length = (part[:, : self.beam].cpu() for part in (self._tokens, self._totals, self._length))
         score = totals.gather(2, (length - 1).clamp(min=0).unsqueeze(2)).squeeze(2)
         if not config.unnormalized:
             score = score / length.clamp(min=1).float() ** config.length_penalty

@@ -197,10 +197,11 @@ def search(
     if trie is not None and config.constraint_range is not None:
         raise SearchError("a search takes a trie or a constraint_range, not both: take one away")
     device, batch, beam = max_length.device, len(max_length), config.beam
-    longest = int(max_length.max())
+    limits = max_length.tolist()
+    longest = max(limits)
     sentences = Sentences(torch.arange(batch, device=device), max_length, prompt, codes)
     finished = Finished(batch, beam, longest + 1, device)
-    chances = _chances(seeds or [None] * batch, max_length, beam) if config.sampling else None
+    chances = _chances(seeds or [None] * batch, limits, beam).to(device) if config.sampling else None
     live = _start(batch, config, longest + 2, trie is not None, device)
     begin = prompt_end = 0
     if prompt is not None:
@@ -218,13 +219,14 @@ def search(
         chance = None if chances is None else chances[sentences.index, step]
         live, parent, newest, *ended = extend(rules, logits, live, position, sentences, prompting, chance)
         finished.add(*ended, sentences.index, before.tokens[:, :, : step + 1], before.totals[:, :, :step])
-        done = (finished.count[sentences.index] >= beam) | (live.total == NEVER).all(1)
-        number = int(done.sum())
-        if number == len(done):
+        # The one place in a step where the host waits for the device.
+        done = ((finished.count[sentences.index] >= beam) | (live.total == NEVER).all(1)).tolist()
+        if all(done):
             break
         # Leaving costs a copy of the decoder's state, so sentences leave together.
-        if 4 * number >= len(done):
-            kept = (~done).nonzero().squeeze(1)
+        if 4 * sum(done) >= len(done):
+            kept = torch.tensor([row for row, over in enumerate(done) if not over])
+            kept = kept.to(device, non_blocking=True)
             decoder.keep(kept)
             sentences, live = (type(s)(*(None if x is None else x[kept] for x in s)) for s in (sentences, live))
             parent, newest = parent[kept], newest.view(-1, beam)[kept].flatten()
@@ -263,13 +265,13 @@ def _narrow(decoder: Decoder, config: SearchConfig, trie: Trie | None, device: t
         decoder.restrict(ids)
 
 
-def _chances(seeds: Sequence[int | None], max_length: LongTensor, beam: int) -> Tensor:
+def _chances(seeds: Sequence[int | None], limits: Sequence[int], beam: int) -> Tensor:
     """(B, T, M) uniform random numbers. Those of a sentence depend on its seed alone, not on its batch or device."""
     rows = []
-    for seed, length in zip(seeds, max_length.tolist(), strict=True):
+    for seed, length in zip(seeds, limits, strict=True):
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         rows.append(torch.rand(length + 1, beam, generator=generator))
-    return pad_sequence(rows, batch_first=True).to(max_length.device)
+    return pad_sequence(rows, batch_first=True)
 
 
 def _start(batch: int, config: SearchConfig, length: int, trie: bool, device: torch.device) -> Live:

@@ -8,7 +8,7 @@ To add a task, copy a short file such as `caption.py`: a settings class, prompt,
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -171,13 +171,17 @@ class Task(ABC):
 
     def predict(self, net: torch.nn.Module, batch: Batch, search: SearchConfig | None = None) -> list[Prediction]:
         """Run the search and read its best hypothesis for each sample."""
-        found = generate(net, batch, search or self.search, trie=self.trie)
-        return [self._prediction(batch, number, hypotheses) for number, hypotheses in enumerate(found)]
+        return self._predictions(batch, generate(net, batch, search or self.search, trie=self.trie))
 
-    def _prediction(self, batch: Batch, number: int, hypotheses: Sequence[Hypothesis]) -> Prediction:
-        reference = batch.references[number]
-        values = [(self.read(strip(h.tokens, batch, number), reference), h.score) for h in hypotheses]
-        return Prediction(batch.ids[number], values[0][0], values[0][1], tuple(values[1:]))
+    def _predictions(self, batch: Batch, found: Sequence[Sequence[Hypothesis]]) -> list[Prediction]:
+        """What the hypotheses of each sample of a batch stand for."""
+        if batch.prompt is not None:  # back from a GPU once, not for each hypothesis
+            batch = replace(batch, prompt=batch.prompt.cpu())
+        predictions = []
+        for number, (hypotheses, reference) in enumerate(zip(found, batch.references, strict=True)):
+            best, *others = ((self.read(strip(h.tokens, batch, number), reference), h.score) for h in hypotheses)
+            predictions.append(Prediction(batch.ids[number], *best, tuple(others)))
+        return predictions
 
     def prompt(self, prompts: Mapping[str, str]) -> str:
         """The text for the settings' language out of a task's `prompts`.
@@ -252,7 +256,7 @@ class ImageTask(Task):
 
 def strip(tokens: Sequence[int] | LongTensor, batch: Batch, number: int) -> list[int]:
     """A hypothesis of sample `number` without the decoder's prompt and without eos."""
-    tokens = [int(token) for token in tokens]
+    tokens = torch.as_tensor(tokens).tolist()
     if batch.prompt is not None:
         tokens = tokens[int((batch.prompt[number] != PAD).sum()) - 1 :]
     return tokens[: tokens.index(Tokenizer.eos)] if Tokenizer.eos in tokens else tokens

@@ -74,13 +74,16 @@ class ImageGen(Task):
         """The codes, 0..8191."""
         return [token - self.tokenizer.code_offset for token in tokens]
 
-    def _prediction(self, batch: Batch, number: int, hypotheses: Sequence[Hypothesis]) -> Prediction:
-        found = super()._prediction(batch, number, hypotheses)
+    def _predictions(self, batch: Batch, found: Sequence[Sequence[Hypothesis]]) -> list[Prediction]:
+        predictions = super()._predictions(batch, found)
         if self.rank is None:
-            return found
+            return predictions
+        return [self._ranked(p, source) for p, source in zip(predictions, batch.source.tolist(), strict=True)]
+
+    def _ranked(self, found: Prediction, source: Sequence[int]) -> Prediction:
+        """The outputs in the order of how well they fit their text, which is in `source`, padded."""
         outputs = [found.value, *(value for value, _ in found.alternatives)]
-        source = batch.source[number]
-        prompt = self.tokenizer.decode(source[source != PAD].tolist()).strip()
+        prompt = self.tokenizer.decode([token for token in source if token != PAD]).strip()
         scores = self.rank(outputs, prompt.removeprefix(self.prompt(PROMPTS).format("").strip()).strip())
         ranked = sorted(zip(outputs, scores, strict=True), key=lambda pair: -pair[1])
         return replace(found, value=ranked[0][0], score=ranked[0][1], alternatives=tuple(ranked[1:]))

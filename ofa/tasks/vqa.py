@@ -95,7 +95,7 @@ class Vqa(ImageTask):
         else:
             room = batch.prompt.shape[1] - 1 + self.space.longest
             found = generate(net, batch, replace(search, max_len_b=room), trie=self.space.trie)
-        return [self._prediction(batch, number, hypotheses) for number, hypotheses in enumerate(found)]
+        return self._predictions(batch, found)
 
     def read(self, tokens: Sequence[int], reference: Any) -> str:
         return self.tokenizer.decode(tokens).strip()

@@ -21,6 +21,9 @@ class Inputs:
     def inputs(self):
         return {"source_tokens": self.source, "images": self.images, "image_mask": self.image_mask}
 
+    def to(self, device):
+        return Inputs(*(part.to(device) if isinstance(part, torch.Tensor) else part for part in vars(self).values()))
+
     def select(self, rows):
         return Inputs(*(None if part is None else part[rows] for part in vars(self).values()))
 
