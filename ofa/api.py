@@ -14,6 +14,7 @@ from PIL import Image
 from ofa import checkpoint
 from ofa.checkpoint.vqgan import FOLDER, load_vqgan, save_vqgan
 from ofa.data.batch import collate
+from ofa.device import choose_device
 from ofa.errors import OFAError
 from ofa.generate import log_likelihood
 from ofa.model import OFAConfig, OFAModel
@@ -40,7 +41,7 @@ class OFA:
         self,
         net: OFAModel,
         tasks: Mapping[str, Mapping[str, Any]] | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         vqgan: VQGAN | None = None,
     ):
         """`tasks` maps task names to the settings that `net` was trained with; others get the original's settings.
@@ -48,16 +49,16 @@ class OFA:
         Tasks speak the language of the network's vocabulary unless their settings say otherwise. `paint` needs the
         `vqgan` that made the codes which `net` was trained on.
         """
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         self.net = net.to(self.device).eval()
         self.vqgan = None if vqgan is None else vqgan.to(self.device).eval()
         self._settings = {name: dict(settings) for name, settings in (tasks or {}).items()}
         self._tasks: dict[str, Task] = {}
 
     @classmethod
-    def from_pretrained(cls, path: str | PathLike, device: str = "auto", vqgan: str | PathLike = "") -> "OFA":
+    def from_pretrained(
+        cls, path: str | PathLike, device: str | torch.device = "auto", vqgan: str | PathLike = ""
+    ) -> "OFA":
         """Load a folder of ours or a `.pt` file of the original; see `ofa.checkpoint.load`.
 
         `vqgan` is the VQ-GAN to paint with, see `ofa.checkpoint.vqgan.load_vqgan`; by default the one in the folder.

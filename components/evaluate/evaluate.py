@@ -97,7 +97,7 @@ def evaluate(
         judges=judges or Judges(),
     )
     instance = job.make_task()
-    measure = measure_for(instance, skip, checkpoint, judges, paths)
+    measure = measure_for(instance, skip, checkpoint, judges, paths, device)
     data = job.open_table(instance)
     sha256, size = lineage.checkpoint_hash(checkpoint)
     origin = Lineage(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from components.evaluate.judges import Judges
 from ofa.tasks import Prediction, Task
@@ -45,6 +46,7 @@ class Measure:
         checkpoint: the network whose predictions are judged.
         judges: what outputs are judged with besides the table's truth.
         tables: files of the evaluated table.
+        device: where they compute: auto, cpu, cuda:0 ...
     """
 
     repeats = False
@@ -59,15 +61,16 @@ class Measure:
         checkpoint: str = "",
         judges: Judges | None = None,
         tables: Sequence[str | Path] = (),
+        device: str = "auto",
     ):
         self.task, self.skip, self.tables = task, frozenset(skip), tuple(tables)
-        self.checkpoint, self.judges = checkpoint, judges or Judges()
+        self.checkpoint, self.judges, self.device = checkpoint, judges or Judges(), device
 
     def identity(self) -> dict[str, str]:
         """What predictions depend on besides network, table, settings and code; empty for most tasks."""
         return {}
 
-    def equip(self, device: str) -> None:
+    def equip(self, device: torch.device) -> None:
         """Give the task what it predicts with besides the network, in the process that predicts on `device`."""
 
     def key(self, row: Mapping[str, Any]) -> str:

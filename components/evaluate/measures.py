@@ -149,6 +149,7 @@ def measure_for(
     checkpoint: str = "",
     judges: Judges | None = None,
     tables: Sequence[str | Path] = (),
+    device: str = "auto",
 ) -> Measure:
     """The measure of a task.
 
@@ -158,13 +159,14 @@ def measure_for(
         checkpoint: the network whose predictions are judged.
         judges: what painted pictures are judged with.
         tables: files of the evaluated table.
+        device: where the judges compute: auto, cpu, cuda:0 ...
     """
     for name in skip:
         if name not in caption.METRICS:
             known = list(caption.METRICS)
             raise OFAError(f"no metric '{name}' to leave out{nearest(name, known)} (there are: {', '.join(known)})")
     kind = next((made for kind, made in _MEASURES.items() if isinstance(task, kind)), Measure)
-    return kind(task, skip, checkpoint, judges, tables)
+    return kind(task, skip, checkpoint, judges, tables, device)
 
 
 def _class(value: float, classes: Mapping[str, float]) -> str:

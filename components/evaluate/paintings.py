@@ -26,6 +26,7 @@ from ofa.api import OFA
 from ofa.checkpoint.vqgan import FOLDER, load_vqgan
 from ofa.data.batch import HALF
 from ofa.data.transforms import normalize, resize
+from ofa.device import choose_device
 from ofa.errors import OFAError
 from ofa.metrics.inception import Inception, missing
 from ofa.metrics.pictures import Gaussian, frechet_distance, inception_score
@@ -45,26 +46,26 @@ class PaintingMeasure(Measure):
     def identity(self) -> dict[str, str]:
         return {"judge": checkpoint_hash(self.judges.judge)[0] if self.judges.judge else ""}
 
-    def equip(self, device: str) -> None:
+    def equip(self, device: torch.device) -> None:
         """Let the judge choose among the pictures that are drawn for a text."""
         if self.judges.judge:
             scorer = OFA.from_pretrained(self.judges.judge, device).caption_scores
-            self.task.rank = dataclasses.replace(painter_of(self.checkpoint), scorer=scorer).rank
+            self.task.rank = dataclasses.replace(painter_of(self.checkpoint, device), scorer=scorer).rank
 
     def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
         """Score predictions; their pictures are painted, looked at and kept a few at a time."""
         measured, viewers = super().measure(rows, out), []
         if self.judges.judge:
-            viewers.append(_Captioner(self.judges.judge))
+            viewers.append(_Captioner(self.judges.judge, self.device))
         else:
             measured.skipped["caption_score"] = (
                 "name a network that captions, `ofa evaluate run image_gen --judge models/caption`"
             )
         if self.judges.inception:
-            viewers.append(_Inception(self.judges))
+            viewers.append(_Inception(self.judges, self.device))
         else:
             measured.skipped["FID, IS"] = missing()
-        painter = painter_of(self.checkpoint)
+        painter = painter_of(self.checkpoint, self.device)
         for start in track(range(0, len(rows), AT_ONCE), label="paint", unit="batch"):
             part = rows[start : start + AT_ONCE]
             painted = painter.pictures([row["prediction"] for row in part])
@@ -85,8 +86,8 @@ class _Captioner:
     compares = True
     """It also looks at the pictures that were to be painted."""
 
-    def __init__(self, path: str):
-        self.path, self.net = path, OFA.from_pretrained(path)
+    def __init__(self, path: str, device: str):
+        self.path, self.net = path, OFA.from_pretrained(path, device)
         self.scores: list[float] = []
         self.painted: list[NDArray] = []
         self.wanted: list[NDArray] = []
@@ -114,8 +115,8 @@ class _Captioner:
 class _Inception:
     """Inception v3: FID and IS."""
 
-    def __init__(self, judges: Judges):
-        self.net, self.real = Inception(judges.inception), judges.real
+    def __init__(self, judges: Judges, device: str):
+        self.net, self.real = Inception(judges.inception, choose_device(device)), judges.real
         self.compares = not self.real
         self.painted: list[NDArray] = []
         self.classes: list[NDArray] = []
@@ -143,8 +144,8 @@ def _keep(folder: Path, rows: Sequence[Row], pictures: Sequence[Image.Image]) ->
         picture.save(folder / f"{row['uniq_id'].replace('/', '_')}.png")
 
 
-def painter_of(checkpoint: str) -> Painter:
-    """The painter that belongs to a network.
+def painter_of(checkpoint: str, device: str | torch.device) -> Painter:
+    """The painter that belongs to a network, on a device: auto, cpu, cuda:0 ...
 
     Raises:
         OFAError: its folder holds no VQ-GAN.
@@ -154,7 +155,7 @@ def painter_of(checkpoint: str) -> Painter:
         raise OFAError(
             f"{checkpoint}: no VQ-GAN in it to paint with; copy the one that made the codes of its training to {folder}"
         )
-    return Painter(load_vqgan(folder))
+    return Painter(load_vqgan(folder).to(choose_device(device)))
 
 
 @torch.inference_mode()
@@ -162,7 +163,7 @@ def judge_features(judge: OFA, pictures: Sequence[Image.Image]) -> NDArray:
     """(N, C) what a network's ResNet sees in N pictures, averaged over each."""
     size = judge.task("caption").settings.patch_image_size
     pixels = torch.stack([resize(picture, size) for picture in pictures])
-    return judge.net.encoder.resnet(normalize(pixels, *HALF).to(judge.device)).mean((2, 3)).float().cpu().numpy()
+    return judge.net.encoder.resnet(normalize(pixels.to(judge.device), *HALF)).mean((2, 3)).float().cpu().numpy()
 
 
 def distance(features: NDArray, others: NDArray) -> float:

@@ -28,6 +28,7 @@ from ofa.data.ordered import Ordered
 from ofa.data.remote import placed
 from ofa.data.schema import TABLES
 from ofa.data.table import RowError
+from ofa.device import choose_device
 from ofa.errors import OFAError
 from ofa.generate import SearchConfig
 from ofa.progress import bar
@@ -95,10 +96,7 @@ class Job:
     def load(self, rank: int = 0) -> torch.nn.Module:
         from ofa import checkpoint
 
-        device = self.device
-        if device == "auto":
-            device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-        return checkpoint.load(self.checkpoint).to(device).eval()
+        return checkpoint.load(self.checkpoint).to(choose_device(self.device, rank)).eval()
 
 
 class Remaining(Sequence):
@@ -284,22 +282,28 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
     search, table = job.make_search(task), job.open_table(task)
     rejected: list[RowError] = []
     source = Source(table=Remaining(table, numbers), task=Judged(task, measure, job.seed), train=False)
-    batches = Ordered(
-        source, job.batch_size, workers=job.workers, max_bad_rows=job.max_bad_rows, report=rejected.append
-    )
     net = load()
-    measure.equip(job.device)
+    device = next(net.parameters()).device
+    measure.equip(device)
+    batches = Ordered(
+        source,
+        job.batch_size,
+        workers=job.workers,
+        max_bad_rows=job.max_bad_rows,
+        report=rejected.append,
+        pin=device.type == "cuda",
+    )
     numbered = {table.locate(number): number for number in numbers}
     start = time.perf_counter()
     for batch in batches:
         truths = [truth for _, truth in batch.references]
         batch.references = [reference for reference, _ in batch.references]
         prompts = [task.tokenizer.decode(ids[ids != PAD].tolist()).strip() for ids in batch.source]
-        with torch.autocast(next(net.parameters()).device.type, torch.bfloat16, enabled=job.precision == "bf16"):
+        batch = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=job.precision == "bf16"):
             predictions = _answer(task, net, batch, search)
         if measure.losses:
-            device = next(net.parameters()).device
-            truths = [t | {"loss": loss} for t, loss in zip(truths, losses(net, batch.to(device)), strict=True)]
+            truths = [t | {"loss": loss} for t, loss in zip(truths, losses(net, batch), strict=True)]
         seconds = (time.perf_counter() - start) / len(predictions)
         yield [
             {

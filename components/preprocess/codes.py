@@ -25,6 +25,7 @@ from ofa.data.images import decode, encode_base64, measure, open_image
 from ofa.data.mixing import Source
 from ofa.data.ordered import Ordered
 from ofa.data.transforms import central_square, to_tensor
+from ofa.device import choose_device
 from ofa.errors import OFAError, nearest
 from ofa.metrics.pictures import perplexity
 from ofa.model.vqgan import VQGAN
@@ -85,10 +86,8 @@ def codes(
         raise OFAError(f"image_size must be a multiple of {2 * CODE_PIXELS}, got {image_size}")
     if not 0 <= shard < shards:
         raise OFAError(f"shard must be 0 to {shards - 1} of {shards} shards, got {shard}")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = _choose(Path(tables), kinds, splits)
-    net = load_vqgan(vqgan).to(device)
+    net = load_vqgan(vqgan).to(choose_device(device))
     if net.config.stride != CODE_PIXELS:
         raise OFAError(f"{vqgan}: a code is {net.config.stride} pixels wide, OFA's are {CODE_PIXELS}")
     folder = Path(out)

@@ -9,7 +9,7 @@ from torchvision.models import inception_v3
 from components.evaluate import paintings
 from components.evaluate.evaluate import evaluate
 from components.evaluate.judges import Judges
-from components.evaluate.paintings import distance, judge_features
+from components.evaluate.paintings import PaintingMeasure, distance, judge_features, painter_of
 from components.evaluate.record import load_predictions
 from ofa import OFA
 from ofa.data import TABLES, TableWriter
@@ -19,6 +19,7 @@ from ofa.metrics.pictures import inception_score
 from ofa.model import OFAConfig, OFAModel
 from ofa.model.vqgan import VQGAN, VQGANConfig
 from ofa.paint import Painter
+from ofa.tasks import create
 from ofa.text import Tokenizer
 
 QUICK = {"latency_samples": 1, "resamples": 200, "params": None, "device": "cpu", "batch_size": 2}
@@ -117,6 +118,16 @@ def test_a_judge_must_know_the_words(painter, tmp_path):
     path.write_text("0\t0 1 2 3\ta purple square\n1\t0 1 2 3\ta square\n")
     with pytest.raises(OFAError, match="cannot say 'a purple square'; take a judge that captions with such words"):
         run(painter, str(path), tmp_path / "out", beam=1, judge=painter)
+
+
+def test_pictures_are_painted_and_judged_on_the_device_of_the_network(painter):
+    """torch's device without numbers stands for a GPU."""
+    there = torch.device("meta")
+    measure = PaintingMeasure(create("image_gen", {"code_image_size": 16}), (), painter, Judges(judge=painter))
+    measure.equip(there)
+    paint = measure.task.rank.__self__
+    assert {p.device for net in (paint.vqgan, paint.scorer.__self__.net) for p in net.parameters()} == {there}
+    assert {p.device for p in painter_of(painter, there).vqgan.parameters()} == {there}
 
 
 def test_a_network_without_a_vqgan_is_told(painter, table, tmp_path):
