@@ -39,6 +39,7 @@ def test_training_and_evaluation_are_those_of_the_local_tables(small_tables, add
     here, there = (json.load(open(f"evaluations/{name}/evaluation.json")) for name in ("here", "there"))
     assert here["lineage"]["table_sha256"] == there["lineage"]["table_sha256"]
     assert there["lineage"]["table"] == [f"{address}/vqa_val.tsv"] and there["baseline"] == here["baseline"]
+    assert there["notes"] == here["notes"] == ["Types of questions and answers: those of vqa_val_annotations.json."]
 
 
 def test_pretraining_takes_its_wrong_captions_from_the_store_too(small_tables, address, params):
