@@ -79,7 +79,7 @@ def _conclude(findings: list[Finding]) -> tuple[str, str]:
         return UNDECIDED, f"could not decide: {unknown[0].why}."
     if failed:
         names = ", ".join(f"{finding.rule} ({finding.task})" for finding in failed)
-        return REJECT, f"{len(failed)} of {len(findings)} rules are not met: {names}."
+        return REJECT, f"{len(failed)} of {len(findings)} rules {'is' if len(failed) == 1 else 'are'} not met: {names}."
     return PROMOTE, f"all {len(findings)} rules are met."
 
 
@@ -118,9 +118,14 @@ def _limits(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Finding]:
     bad, size = evaluation.bad_row_rate, evaluation.lineage.checkpoint_bytes / 1e6
     latency = evaluation.speed.latency_ms_p95
     for rule, value, limit, why in (
-        ("bad rows", bad, policy.max_bad_row_rate, "{:.2%} of the rows were unreadable, {:.2%} may be"),
+        ("bad rows", bad, policy.max_bad_row_rate, "{:.2%} of the rows were unreadable, allowed are {:.2%}"),
         ("checkpoint size", size, policy.max_checkpoint_mb, "the checkpoint has {:.1f} MB, allowed are {:g} MB"),
-        ("latency", latency, policy.max_latency_ms, "95 % of single requests take {:.1f} ms at most, {:g} ms may be"),
+        (
+            "latency",
+            latency,
+            policy.max_latency_ms,
+            "95 % of requests alone take {:.1f} ms or less, allowed are {:g} ms",
+        ),
     ):
         if limit is not None:
             said = why.format(value, limit)

@@ -14,6 +14,8 @@ from ofa.data.draw import Mark, draw
 from ofa.data.files import atomic_write
 
 COLORS = {"predicted": PREDICTED, "reference": TRUE}
+FONT = 18
+"""Pixels of the texts: a comment shows the picture at about two thirds of its size."""
 
 
 def write_sheets(evaluations: Mapping[str, tuple[Path, Evaluation]], folder: Path, seed: int = 0) -> dict[str, Path]:
@@ -78,7 +80,7 @@ def _tile(row: Row, album: Album, metric: str, kind: str, asked: bool) -> Image.
     said += ["(red: predicted, green: true)"] if shown["boxes"] else []
     said += [f"(true: {reference})" for reference in shown["references"][:1]]
     marks = [Mark(box, "", COLORS[of]) for of, box in shown["boxes"]]
-    tile = draw(picture, marks, "\n".join(filter(None, said)), min_side=3 * SIDE // 4)
+    tile = draw(picture, marks, "\n".join(filter(None, said)), min_side=3 * SIDE // 4, font_size=FONT)
     tile.thumbnail((SIDE, 2 * SIDE))
     return tile
 

@@ -33,7 +33,9 @@ class Mark:
     """A color name or #rrggbb; None takes the next of `COLORS`."""
 
 
-def draw(image: Image.Image, marks: Sequence[Mark] = (), caption: str = "", min_side: int = 0) -> Image.Image:
+def draw(
+    image: Image.Image, marks: Sequence[Mark] = (), caption: str = "", min_side: int = 0, font_size: int = 0
+) -> Image.Image:
     """A copy of the picture with the marks drawn and the caption on a white strip below.
 
     Text beyond Latin, Greek and Cyrillic needs a font of the system, such as Noto Sans CJK (Debian: fonts-noto-cjk);
@@ -44,11 +46,12 @@ def draw(image: Image.Image, marks: Sequence[Mark] = (), caption: str = "", min_
         marks: boxes; parts outside the picture are not visible, corners may come in any order.
         caption: wrapped to the picture's width; line breaks are kept.
         min_side: enlarge the picture until its short side has this many pixels, so that labels stay readable.
+        font_size: pixels; 0 takes what suits the picture.
     """
     factor = max(1.0, min_side / min(image.size))
     size = (round(image.width * factor), round(image.height * factor))
     canvas = image.convert("RGB").resize(size, Image.Resampling.NEAREST if factor >= 2 else Image.Resampling.BICUBIC)
-    font_size = max(11, min(canvas.size) // 28)
+    font_size = font_size or max(11, min(canvas.size) // 28)
     font = _font(font_size, caption + "".join(mark.label for mark in marks))
     pen = ImageDraw.Draw(canvas)
     for number, mark in enumerate(marks):

@@ -113,7 +113,7 @@ def test_the_trainings_of_a_folder_come_in_the_order_of_their_ends(tmp_path, eva
 def test_gate_curves_and_lineage_are_shown(tmp_path, evaluations):
     gate = {
         "decision": "reject",
-        "reason": "1 of 1 rules are not met.",
+        "reason": "1 of 1 rules is not met.",
         "champion": {"refcoco": "c"},
         "champion_version": "3",
         "findings": [{"passed": False, "task": "refcoco", "rule": "floor", "why": "too <low>"}],
