@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install repro test torture bench programs images e2e lint lock clean
+.PHONY: help install repro test torture gpu bench programs images e2e lint lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ test: install programs ## run the tests
 
 torture: install ## kill trainings at random and compare how they end; MINUTES=60 for an hour
 	OMP_NUM_THREADS=1 python -m tests.train.torture --minutes $(or $(MINUTES),10) --seed $(or $(SEED),$$RANDOM)
+
+gpu: install ## what only a GPU can show: NCCL, the compiler, bit-equal resume; prints the table of docs/training.md
+	pytest -m gpu tests/train/test_gpu.py
+	python -m tests.train.speed --device cuda
 
 bench: install ## load the service at twice its capacity, with nano and base; prints the table of docs/serving.md
 	python -m tests.load.bench

@@ -146,13 +146,15 @@ def _file(recipe: str, params: str) -> str:
 
 
 def _report(result, out: str, work: str) -> None:
-    """One line, and a file for who started this from elsewhere; by the main process of several."""
+    """One line, and a file for who started this from elsewhere; by the main process of several, which part here."""
     import dataclasses
     import json
 
     from components.train.step import RESULT
     from ofa.data.files import atomic_write
+    from ofa.train.distributed import World
 
+    World.disconnect()
     if os.environ.get("RANK", "0") != "0":
         return
     with atomic_write(Path(work) / RESULT) as file:

@@ -1,7 +1,7 @@
 """One code path for one process, `torchrun` on one node, and a TrainJob on many.
 
 The launcher's environment variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) decide; without them
-there is one process and no collective is ever called.
+there is one process and no collective is ever called. A launched process that is alone goes the way of many.
 """
 
 import os
@@ -48,20 +48,21 @@ class World:
             timeout: seconds that a rank waits for the others before the run fails.
 
         Raises:
-            OFAError: CUDA is asked for and absent.
+            OFAError: CUDA is asked for and absent, or there are fewer GPUs than processes.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise OFAError("device: cuda is asked for, but torch finds no GPU; use 'cpu' or 'auto'")
         global _control, _background
-        size = int(os.environ.get("WORLD_SIZE", "1"))
-        place = (
-            torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device)
-        )
+        place = torch.device(device)
         if device == "cuda":
+            number, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+            if number >= gpus:
+                raise OFAError(f"process {number + 1} of this machine needs a GPU of its own, and there are {gpus}")
+            place = torch.device(device, number)
             torch.cuda.set_device(place)
-        if size > 1 and not dist.is_initialized():
+        if "WORLD_SIZE" in os.environ and not dist.is_initialized():
             dist.init_process_group(
                 "nccl" if device == "cuda" else "gloo",
                 timeout=timedelta(seconds=timeout),
@@ -70,20 +71,26 @@ class World:
             _control, _background = (
                 dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout)) for _ in range(2)
             )
-        return cls(int(os.environ.get("RANK", "0")), size, place, timeout)
+        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")), place, timeout)
+
+    @property
+    def alone(self) -> bool:
+        """True for a process that was not launched as one of a group."""
+        return not dist.is_initialized() or dist.get_world_size() != self.size
 
     @property
     def control(self) -> dist.ProcessGroup | None:
-        """The group in which ranks meet on their CPUs; None for one process."""
-        return _control if self.size > 1 else None
+        """The group in which ranks meet on their CPUs; None for a process that is alone."""
+        return None if self.alone else _control
 
     @property
     def background(self) -> dist.ProcessGroup | None:
         """The same for one thread beside the main one."""
-        return _background if self.size > 1 else None
+        return None if self.alone else _background
 
-    def disconnect(self) -> None:
-        """Leave the group of processes."""
+    @staticmethod
+    def disconnect() -> None:
+        """Leave the group of processes, if there is one."""
         if dist.is_initialized():
             dist.destroy_process_group()
 
@@ -94,7 +101,7 @@ class World:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all ranks; the same on every rank."""
-        if self.size > 1:
+        if not self.alone:
             values = values.to(self.device)
             dist.all_reduce(values)
         return values
@@ -105,7 +112,7 @@ class World:
         Raises:
             OFAError: a rank does not come in time.
         """
-        if self.size == 1:
+        if self.alone:
             return values
         try:
             dist.monitored_barrier(_control, timedelta(seconds=self.timeout), wait_all_ranks=True)
@@ -122,7 +129,7 @@ class World:
 
     def from_main(self, value: Any) -> Any:
         """Rank 0's `value` on every rank (a small Python object)."""
-        if self.size == 1:
+        if self.alone:
             return value
         box = [value]
         dist.broadcast_object_list(box, src=0, group=_control)
@@ -130,7 +137,7 @@ class World:
 
     def from_all(self, values: list) -> list:
         """The `values` of all ranks (small Python objects), taken in turn from each; the same on every rank."""
-        if self.size == 1:
+        if self.alone:
             return values
         parts: list[list] = [[] for _ in range(self.size)]
         dist.all_gather_object(parts, values, group=_control)
@@ -138,13 +145,13 @@ class World:
 
     def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite tensors in place with rank 0's."""
-        if self.size > 1:
+        if not self.alone:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
-        if self.size > 1:
+        if not self.alone:
             dist.barrier()
 
     def mesh(self) -> "dist.device_mesh.DeviceMesh":
@@ -159,7 +166,7 @@ class World:
         Buffers are not exchanged: batch statistics stay each rank's own until `copy_from_main`. Parameters may go
         unused, as the position tables of the kind of input that a batch does not hold.
         """
-        if self.size == 1:
+        if self.alone:
             return module
         return nn.parallel.DistributedDataParallel(
             module, forward_sync_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True

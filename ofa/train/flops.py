@@ -17,8 +17,10 @@ from ofa.model.resnet import Bottleneck, ResNet
 
 PEAKS = {
     "B200": 2250e12,
+    "H200 NVL": 836e12,
     "H200": 989e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 836e12,
     "H100": 989e12,
     "A100": 312e12,
     "L40S": 362e12,

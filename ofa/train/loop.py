@@ -128,7 +128,7 @@ def train(
     if compact is not None:
         net, stream, validate = compact.net, compact.stream(stream), compact.validate(validate)
     objective = objective or SequenceLoss(config)
-    if config.parallel == "fsdp" and objective.generates:
+    if config.parallel == "fsdp" and not world.alone and objective.generates:
         raise OFAError(f"parallel: {type(objective).__name__} generates, which needs whole weights; use 'ddp'")
     trainer = _Trainer(net, stream, config, Path(out_dir), list(callbacks), validate, objective, world)
     with StopRequest() as stop:
@@ -156,7 +156,7 @@ class _Trainer:
         self.config, self.world, self.stream, self.objective = config, world, stream, objective
         self.callbacks, self.validate = callbacks, validate
         self.given = net
-        if config.parallel == "fsdp":
+        if config.parallel == "fsdp" and not world.alone:
             self.net = sharded_copy(net, world)
             self.module = shard_root(_Step(self.net, objective), world)
             release(net)

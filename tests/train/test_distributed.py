@@ -264,7 +264,23 @@ def test_what_the_ranks_found_comes_together_in_turn(tmp_path):
     assert {path.read_text() for path in tmp_path.iterdir()} == {"row0 row1 row2 row3 row4"}
 
 
-def test_without_a_launcher_there_is_one_process(monkeypatch):
+def test_without_a_launcher_there_is_one_process_and_nothing_to_spread(tmp_path, monkeypatch, one):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     assert World.connect("cpu") == World(0, 1, torch.device("cpu"))
+    toy.main(str(tmp_path), *words(parallel="fsdp"))
+    assert column(tmp_path, "loss") == column(one, "loss")
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_a_launched_process_that_is_alone_goes_the_way_of_many(tmp_path, one, parallel):
+    train_on(1, tmp_path, parallel=parallel)
+    check_same(tmp_path, one)
+
+
+def test_fewer_gpus_than_processes_are_an_error(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(OFAError, match="process 3 of this machine needs a GPU of its own, and there are 2"):
+        World.connect("cuda")

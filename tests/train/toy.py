@@ -98,8 +98,9 @@ def terminate_at(at: int, target: str):
 def main(out: str, *words: str, world: World | None = None) -> None:
     values = {key: json.loads(value) for key, value in (word.split("=", 1) for word in words)}
     overrides, workers, terminate = (values.pop(k, d) for k, d in (("network", {}), ("workers", 0), ("terminate", [])))
+    torch.use_deterministic_algorithms(values.pop("deterministic", False))
     config = settings(**values)
-    world = world or World.connect("cpu")
+    world = world or World.connect(config.device)
     net = network(**overrides)
     callbacks = [terminate_at(*terminate)] if terminate else []
     train(net, stream(config, world, workers=workers), config, out, callbacks, world=world)
