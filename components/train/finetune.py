@@ -101,7 +101,8 @@ def finetune(
 def validation(task: Task, table: Table, rows: int, samples: Samples, max_bad_rows: int = 0) -> Validate:
     """A function that measures a network on rows drawn once from a table, with greedy search; ranks share the work.
 
-    Bad rows are reported and left out; it raises OFAError when there are more than `max_bad_rows`, or nothing else.
+    Bad rows are reported and left out; it raises OFAError when all ranks together meet more than `max_bad_rows`, or
+    nothing else.
     """
     order = list(range(len(table)))
     random.Random(0).shuffle(order)
@@ -113,11 +114,12 @@ def validation(task: Task, table: Table, rows: int, samples: Samples, max_bad_ro
         device = next(net.parameters()).device
         world = World.connect(device.type)
         own = order[:rows][world.rank :: world.size]
-        read, found = [], []
+        read, found, rejected = [], [], []
         rng = random.Random(0)
         for start in range(0, len(order[:rows][:: world.size]), VALIDATION_BATCH):  # rank 0 has most
             pause()
-            numbers, made = _good_rows(source, own[start : start + VALIDATION_BATCH], rng, bad_rows)
+            numbers, made, errors = _good_rows(source, own[start : start + VALIDATION_BATCH], rng)
+            rejected += errors
             if not made:
                 continue
             batch = collate(made)
@@ -127,6 +129,7 @@ def validation(task: Task, table: Table, rows: int, samples: Samples, max_bad_ro
             found += zip(predictions, batch.references, strict=True)
         if world.is_main and found:
             samples.keep([table[number] for number in read[:SHOWN]], *zip(*found[:SHOWN], strict=True))
+        bad_rows.add(world.from_all(rejected), report=world.is_main)
         found = world.from_all(found)
         if not found:
             raise OFAError(f"{table.paths[0]}: none of the {len(order[:rows])} rows to validate on can be used")
@@ -137,15 +140,15 @@ def validation(task: Task, table: Table, rows: int, samples: Samples, max_bad_ro
 
 
 def _good_rows(
-    source: Source, numbers: Sequence[int], rng: random.Random, bad_rows: BadRows
-) -> tuple[list[int], list[Sample]]:
-    """Those of the rows that can be used, and their samples, one each."""
+    source: Source, numbers: Sequence[int], rng: random.Random
+) -> tuple[list[int], list[Sample], list[RowError]]:
+    """Those of the rows that can be used, their samples, one each, and what is wrong with the others."""
     source.ahead(numbers)
-    good, made = [], []
+    good, made, errors = [], [], []
     for number in numbers:
         try:
             made += source.read(number, rng)
             good.append(number)
         except RowError as error:
-            bad_rows.add([error])
-    return good, made
+            errors.append(error)
+    return good, made, errors

@@ -26,13 +26,14 @@ class BadRows:
         self.report = report or (lambda error: logger.warning("bad row: %s", error))
         self.seen: dict[tuple[str, int], RowError] = {}
 
-    def add(self, errors: Iterable[RowError]) -> None:
-        """Raises OFAError when more than `limit` distinct rows are bad."""
+    def add(self, errors: Iterable[RowError], report: bool = True) -> None:
+        """Count rows, and report them unless another process does. Raises OFAError when more than `limit` are bad."""
         for error in errors:
             if (error.table, error.row) in self.seen:
                 continue
             self.seen[error.table, error.row] = error
-            self.report(error)
+            if report:
+                self.report(error)
             if len(self.seen) > self.limit:
                 raise OFAError(
                     f"{len(self.seen)} bad rows, more than max_bad_rows = {self.limit}; the last one: {error}. "

@@ -131,8 +131,8 @@ class Stream:
         seed: of order and augmentation.
         rank, world: this process and the number of processes.
         workers: processes that prepare batches; they do not change the result.
-        max_bad_rows: bad rows are reported, replaced by another row of the same table, and counted; one more than
-            this stops the run.
+        max_bad_rows: bad rows are replaced by another row of the same table, reported and counted; one more than this
+            stops the run. With several processes who takes the batches counts those of all in `bad_rows`.
         report: see `BadRows`.
         pin: see `prefetch`.
         pool: steps whose rows are sorted by length and dealt out again, so that a batch holds rows of similar length;
@@ -242,7 +242,8 @@ class Stream:
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in prefetch(self.batch, itertools.count(self.step), self.workers, pin=self.pin):
-            self.bad_rows.add(batch.rejected)
+            if self.world == 1:
+                self.bad_rows.add(batch.rejected)
             self.step += 1
             yield batch
 

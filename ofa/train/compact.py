@@ -108,6 +108,7 @@ class _CompactStream:
     def __init__(self, stream, translate: Callable[[Batch], Batch]):
         self._stream, self._translate = stream, translate
         self.groups = getattr(stream, "groups", [0])
+        self.bad_rows = getattr(stream, "bad_rows", None)
 
     @property
     def step(self) -> int:

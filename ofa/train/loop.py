@@ -172,6 +172,7 @@ class _Trainer:
         self.peak = peak_flops(world.device, config.precision)
         self.window = Window(world, self.peak)
         self.checkpoint_step: int | None = None
+        self.rejected: list[Exception] = []
         self.state: dict[str, Any] = {
             "step": 0,
             "skipped": 0,
@@ -217,6 +218,7 @@ class _Trainer:
                     progress.update()
 
     def _prepare(self, batch: BatchLike, part: int) -> BatchLike:
+        self.rejected += getattr(batch, "rejected", ())
         seed_everything(self.config.seed, self.step, self.world.rank, part)
         if self.objective.generates:
             self.world.copy_from_main(batch_statistics(self.net))
@@ -244,14 +246,20 @@ class _Trainer:
         return self.step == self.config.steps or (every > 0 and self.step > 0 and self.step % every == 0)
 
     def _agree(self, parts: list[BatchLike], stop: StopRequest) -> tuple[list[float], int]:
-        """The size of every part over all ranks (summed within its group), and whether any rank was asked to stop."""
+        """The size of every part over all ranks (summed within its group), and whether any rank was asked to stop.
+
+        The bad rows that any of them has met count for all.
+        """
         # Read once: a request that comes after the exchange is unknown to the other ranks until the next one.
         asked = stop.signum
         groups = self._groups()
         sizes = [0.0] * groups
         for i, part in enumerate(parts):
             sizes[i % groups] += self.objective.size(part, self.step)
-        totals = self.world.meet([*sizes, asked], self._where())
+        rejected, self.rejected = self.rejected, []
+        totals = self.world.meet([*sizes, len(rejected), asked], self._where())
+        if self.world.size > 1 and totals[-2]:
+            self.stream.bad_rows.add(self.world.from_all(rejected), report=self.world.is_main)
         signum = asked or (signal.SIGTERM if totals[-1] else 0)
         return [max(totals[i % groups], 1.0) for i in range(len(parts))], signum
 

@@ -19,6 +19,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+from ofa.data.mixing import Source, Stream
 from ofa.errors import OFAError
 from ofa.train.distributed import World
 from ofa.train.loop import train
@@ -251,6 +252,42 @@ def test_what_depends_on_batch_statistics_goes_on_exactly(tmp_path):
     fork(2, process(tmp_path / "stopped", stop=False))
     for name, value in weights(tmp_path / "alone").items():
         assert torch.equal(weights(tmp_path / "stopped")[name], value), name
+
+
+class Broken(toy.Task):
+    """Some rows cannot be used."""
+
+    rows = (3, 11, 20, 42)
+
+    def sample(self, row, train, rng):
+        if row["id"] in self.rows:
+            raise OFAError("broken")
+        return super().sample(row, train, rng)
+
+
+@pytest.mark.parametrize("limit", [3, 4])
+def test_bad_rows_of_all_processes_count_together(tmp_path, caplog, limit):
+    config = toy.settings(steps=14)  # every row is read twice, by either process or both
+
+    def run() -> None:
+        world = World.connect("cpu", timeout=60)
+        source = Source(table=toy.rows(), task=Broken())
+        stream = Stream([source], 8, rank=world.rank, world=world.size, max_bad_rows=limit)
+        reason = ""
+        try:
+            train(toy.network(), stream, config, tmp_path / "out", world=world)
+        except OFAError as error:
+            reason = str(error)
+        (tmp_path / f"reason{world.rank}").write_text(reason)
+        told = sorted(record.args[0].row for record in caplog.records if record.msg == "bad row: %s")
+        (tmp_path / f"told{world.rank}").write_text(json.dumps(told))
+        world.disconnect()
+
+    fork(2, run)
+    reasons, told = ([(tmp_path / f"{name}{rank}").read_text() for rank in (0, 1)] for name in ("reason", "told"))
+    assert reasons[0] == reasons[1]
+    assert reasons[0].startswith("4 bad rows, more than max_bad_rows = 3") if limit == 3 else reasons[0] == ""
+    assert told == [json.dumps(sorted(Broken.rows)), "[]"]
 
 
 def test_what_the_ranks_found_comes_together_in_turn(tmp_path):
