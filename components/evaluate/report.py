@@ -15,7 +15,8 @@ from components.evaluate.sheets import write_curves, write_sheets
 from ofa.data.files import atomic_write
 
 _UNPLOTTED = {
-    "samples_per_second", "tokens_per_second", "gradient_norm", "memory_gib", "skipped", "nll", "learning_rate"
+    "samples_per_second", "tokens_per_second", "cells_per_second", "gradient_norm", "memory_gib", "skipped", "nll",
+    "learning_rate",
 }  # fmt: skip
 """Columns of a training's history that say nothing about learning."""
 

@@ -59,10 +59,11 @@ class Window:
     Args:
         world: this process among the others.
         peak: operations a second that its device can do at most; None: not known.
+        unit: what the sums of a loss are over; "" tells no rate of them.
     """
 
-    def __init__(self, world: World, peak: float | None = None):
-        self.world, self.peak = world, peak
+    def __init__(self, world: World, peak: float | None = None, unit: str = "tokens"):
+        self.world, self.peak, self.unit = world, peak, unit
         self.start()
 
     def start(self) -> None:
@@ -78,13 +79,13 @@ class Window:
         self.step_sums[0] += result.loss.detach() / size
         self.step_sums[1] += result.nll / size
         self.samples += samples
-        self.tokens += result.size
+        self.size += result.size
         self.flops += flops
 
     def close_step(self, norm: float) -> None:
         """The step is done; `norm` was the norm of its gradient."""
         self.sums += self.step_sums
-        own = (self.samples, self.tokens, self.flops, 1.0 / self.world.size)
+        own = (self.samples, self.size, self.flops, 1.0 / self.world.size)
         self.counts = [count + more for count, more in zip(self.counts, own, strict=True)]
         self.norms.append(norm)
         self.drop_step()
@@ -92,7 +93,7 @@ class Window:
     def drop_step(self) -> None:
         """Forget the parts added since the last step was closed."""
         self.step_sums = torch.zeros(2, dtype=torch.float64, device=self.world.device)
-        self.samples, self.tokens, self.flops = 0, 0, 0.0
+        self.samples, self.size, self.flops = 0, 0, 0.0
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -105,14 +106,15 @@ class Window:
         """Means and rates over all ranks; begins the next window."""
         seconds = time.perf_counter() - self.started
         sums = torch.cat([self.sums, self.sums.new_tensor(self.counts)])
-        loss, nll, samples, tokens, flops, steps = self.world.sum(sums).tolist()
+        loss, nll, samples, size, flops, steps = self.world.sum(sums).tolist()
         values = {
             "loss": loss / steps if steps else math.nan,
             "nll": nll / steps if steps else math.nan,
             "gradient_norm": sum(self.norms) / len(self.norms) if self.norms else math.nan,
             "samples_per_second": samples / seconds,
-            "tokens_per_second": tokens / seconds,
         }
+        if self.unit:
+            values[f"{self.unit}_per_second"] = size / seconds
         values["memory_gib"] = _most_memory(self.world.device)
         if self.peak and flops:
             values["mfu"] = flops / seconds / (self.peak * self.world.size)

@@ -170,7 +170,7 @@ class _Trainer:
         self.history = History(out_dir / "history.csv")
         self.validation = History(out_dir / "validation.csv")
         self.peak = peak_flops(world.device, config.precision)
-        self.window = Window(world, self.peak)
+        self.window = Window(world, self.peak, objective.unit)
         self.checkpoint_step: int | None = None
         self.rejected: list[Exception] = []
         self.state: dict[str, Any] = {
@@ -317,9 +317,11 @@ class _Trainer:
         if self.world.is_main:
             self.history.add(self.step, values)
             self._tell(values)
-            shown = "loss {loss:.3f}, {samples_per_second:.0f} samples/s, {tokens_per_second:.0f} tokens/s, "
-            shown += "{memory_gib:.1f} GiB" + (", MFU {mfu:.0%}" if "mfu" in values else "")
-            progress.set_postfix_str(shown.format(**values), refresh=False)
+            shown = ["loss {loss:.3f}", "{samples_per_second:.0f} samples/s"]
+            if unit := self.objective.unit:
+                shown.append(f"{{{unit}_per_second:.0f}} {unit}/s")
+            shown += ["{memory_gib:.1f} GiB"] + ["MFU {mfu:.0%}"] * ("mfu" in values)
+            progress.set_postfix_str(", ".join(shown).format(**values), refresh=False)
 
     def _tell(self, values: Mapping[str, float]) -> None:
         for callback in self.callbacks:

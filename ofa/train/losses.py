@@ -133,6 +133,8 @@ class Objective(ABC):
 
     generates = False
     """Whether `prepare` runs the network, in evaluation mode."""
+    unit = "tokens"
+    """What `size` counts, as records of the speed call it; "" where the number of samples says it all."""
 
     def prepare(self, net: nn.Module, batch: Any) -> Any:
         """What the loss is computed on: the batch itself, unless an objective needs the network to make it."""

@@ -145,6 +145,8 @@ class Squares:
 class PixelLoss(Objective):
     """The absolute difference of the pixels, without codes."""
 
+    unit = ""
+
     def size(self, batch: Batch, updates: int) -> int:
         """The number of values."""
         return batch.images.numel()

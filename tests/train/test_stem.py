@@ -1,5 +1,6 @@
 """Dense pretraining of the encoder: which cell gets which object, and that it learns them."""
 
+import csv
 import io
 import random
 
@@ -136,6 +137,9 @@ def test_detection_alone_is_enough(tmp_path):
         net, StemTables(objects=rows), config, tmp_path, image_size=64, valid=StemTables(objects=rows)
     )
     assert result.steps == 2 and set(result.metrics) == {"object_accuracy", "cell_accuracy", "box_iou"}
+    (record,) = csv.DictReader((tmp_path / "history.csv").read_text().splitlines())
+    rates = [float(record[f"{unit}_per_second"]) for unit in ("cells", "samples")]
+    assert rates[0] == pytest.approx(rates[1] * 16, rel=1e-4) and "tokens_per_second" not in record
 
 
 def test_a_table_without_objects_is_an_error():

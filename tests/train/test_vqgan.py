@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from ofa import progress
 from ofa.data.batch import collate
 from ofa.errors import OFAError
 from ofa.model.vqgan import VQGAN, VQGANConfig
@@ -101,7 +102,8 @@ def test_placed_codes_are_chosen_by_distance(net):
         assert len(nearest.unique()) > 8
 
 
-def test_pictures_come_through_and_codes_are_used(net, tmp_path):
+def test_pictures_come_through_and_codes_are_used(net, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
     table = rows(24)
     config = TrainConfig(
         steps=120, batch_size=12, lr=3e-3, betas=(0.9, 0.98), schedule="cosine", precision="fp32", device="cpu"
@@ -111,6 +113,8 @@ def test_pictures_come_through_and_codes_are_used(net, tmp_path):
     assert result.steps == 120
     # A single gray for everything has 9 dB on these pictures, each picture's own mean color 12.
     assert result.metrics["psnr"] > 14 and result.metrics["perplexity"] > 8, result.metrics
+    shown = capfd.readouterr().err
+    assert " samples/s, " in shown and "tokens" not in shown
 
 
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):

@@ -78,6 +78,8 @@ class StemNetwork(nn.Module):
 class StemLoss(Objective):
     """Cross-entropies of kinds and of being meant, where they are known; L1 and GIoU loss of boxes, where there are."""
 
+    unit = "cells"
+
     def size(self, batch: Batch, updates: int) -> int:
         """The number of cells."""
         return sum(cells.kind.size for cells in batch.references)
