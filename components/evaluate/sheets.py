@@ -1,5 +1,6 @@
 """Pictures of predictions and of learning curves as files, for Markdown, where no page can be shown."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ofa.data.draw import Mark, draw
 from ofa.data.files import atomic_write
 
 COLORS = {"predicted": PREDICTED, "reference": TRUE}
+CURVES = 3
+"""Curves side by side."""
 FONT = 18
 """Pixels of the texts: a comment shows the picture at about two thirds of its size."""
 
@@ -55,11 +58,14 @@ def write_curves(trainings: Sequence[Path], path: Path, earlier: Path | None = N
     curves = {name: curve for name, curve in curves.items() if curve}
     if not curves:
         return False
-    figure = Figure(figsize=(3.2 * len(curves), 2.4), layout="constrained")
-    for axes, (name, curve) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
+    columns = min(CURVES, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    figure = Figure(figsize=(3.2 * columns, 2.4 * rows), layout="constrained")
+    for place, (name, curve) in enumerate(curves.items(), 1):
+        axes = figure.add_subplot(rows, columns, place)
         before = _loss(earlier / name) if earlier else None
         if before:
-            axes.plot(*before, color="0.65", label="before")
+            axes.plot(*before, color="0.8", linewidth=4, label="before")  # seen below an equal one, too
         axes.plot(*curve, color="tab:blue", label="now")
         axes.set_title(f"loss of {name}", fontsize=9)
         axes.tick_params(labelsize=7)
