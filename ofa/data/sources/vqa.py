@@ -89,7 +89,7 @@ def question_types(annotations: str | os.PathLike) -> dict[str, tuple[str, str]]
 
 
 def write_question_types(annotations: str | os.PathLike, path: str | os.PathLike) -> bool:
-    """Write annotations without what people answered, which the table has: a hundredth of the size.
+    """Write annotations without what people answered, which the table has: a tenth of the size.
 
     Returns:
         Whether the annotations say types; else nothing is written.
