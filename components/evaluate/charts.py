@@ -1,13 +1,9 @@
 """Line charts as SVG text, small enough to sit in a page by the dozen."""
 
-import csv
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from markupsafe import Markup
-
-from ofa.errors import OFAError
 
 WIDTH, HEIGHT = 320, 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 10, 24
@@ -48,24 +44,6 @@ def line_chart(steps: Sequence[float], values: Sequence[float], label: str) -> M
     line = " ".join("{},{}".format(*place(x, y)) for x, y in points)
     parts.append(f'<polyline points="{line}"><title>last: {points[-1][1]:.4g}</title></polyline></svg>')
     return Markup("".join(parts))
-
-
-def read_curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """Steps and values of each column of a CSV file with a column `step`.
-
-    Raises:
-        OFAError: it is not such a file.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {
-            name: ([float(row["step"]) for row in rows], [float(row[name] or "nan") for row in rows])
-            for name in (rows[0] if rows else ())
-            if name != "step"
-        }
-    except (KeyError, ValueError, TypeError) as error:
-        raise OFAError(f"{path}: expected numbers in columns, one of them 'step' ({error})") from error
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.compare import Comparison
-from components.evaluate.gallery import Album, drawn, is_box, reference_texts
+from components.evaluate.gallery import Album, asked, drawn, is_box, reference_texts
 from components.evaluate.record import load
 from components.evaluate.report import render
 from ofa.data.files import atomic_write
@@ -20,7 +20,7 @@ def write_comparison(comparison: Comparison, folder: str, out: str | Path) -> No
     """
     album = Album(load(folder))
     verdict, shown = comparison.verdict, comparison.best + comparison.worst
-    asked = len({row["prompt"] for row in shown}) > 1
+    prompts = asked(shown)
     page = render(
         "comparison.html.j2",
         title=f"{comparison.task}: two models on the same rows",
@@ -28,21 +28,21 @@ def write_comparison(comparison: Comparison, folder: str, out: str | Path) -> No
         comparison=comparison,
         has_boxes=any(is_box(row["b"]["prediction"]) for row in shown),
         galleries={
-            "The second gains most": [_card(row, album, asked) for row in comparison.best],
-            "The second loses most": [_card(row, album, asked) for row in comparison.worst],
+            "The second gains most": [_card(row, album, prompts) for row in comparison.best],
+            "The second loses most": [_card(row, album, prompts) for row in comparison.worst],
         },
     )
     with atomic_write(out) as file:
         file.write(page)
 
 
-def _card(row: dict[str, Any], album: Album, asked: bool) -> dict[str, Any]:
+def _card(row: dict[str, Any], album: Album, prompt: bool) -> dict[str, Any]:
     shown = album.picture(row["row"])
     boxed = is_box(row["b"]["prediction"])
     boxes = drawn("other", row["a"]["prediction"]) + drawn("predicted", row["b"]["prediction"])
     boxes += drawn("reference", *row["references"]) if boxed else []
     return shown | {
-        "prompt": (row.get("text") or row["prompt"]) if asked else "",
+        "prompt": (row.get("text") or row["prompt"]) if prompt else "",
         "boxes": boxes,
         "sides": [
             (name, "" if boxed else row[side]["prediction"], row[side]["value"])

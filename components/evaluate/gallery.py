@@ -64,18 +64,28 @@ def choose(rows: Sequence[Row], metric: str, count: int, seed: int = 0) -> dict[
     }
 
 
-def card(row: Row, album: Album, metric: str, asked: bool = True) -> dict[str, Any]:
-    """What a page shows of a prediction; without its prompt where all rows have the same (`asked` false)."""
-    return album.picture(row["row"]) | told(row, metric, asked)
+def finest(rows: Sequence[Row], evaluation: Evaluation) -> str:
+    """The metric that orders rows best: hits and misses alone have no best and worst."""
+    return "IoU" if "IoU" in rows[0]["measures"] else evaluation.metric
 
 
-def told(row: Row, metric: str, asked: bool = True) -> dict[str, Any]:
+def asked(rows: Sequence[Row]) -> bool:
+    """Whether rows have prompts of their own, that are worth showing."""
+    return len({row["prompt"] for row in rows}) > 1
+
+
+def card(row: Row, album: Album, metric: str, prompt: bool) -> dict[str, Any]:
+    """What a page shows of a prediction, with its prompt or without."""
+    return album.picture(row["row"]) | told(row, metric, prompt)
+
+
+def told(row: Row, metric: str, prompt: bool) -> dict[str, Any]:
     """What is shown of a prediction beside its picture."""
     boxes = drawn("reference", *row["references"]) if "size" in row else []
     predicted = drawn("predicted", row["prediction"]) if "size" in row else []
     return {
         "id": row["uniq_id"],
-        "prompt": (row.get("text") or row["prompt"]) if asked else "",
+        "prompt": (row.get("text") or row["prompt"]) if prompt else "",
         "metric": metric,
         "value": row["measures"][metric],
         "boxes": boxes + predicted,

@@ -8,8 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from components.evaluate.charts import line_chart, read_curves
-from components.evaluate.gallery import Album, card, choose
+from components.curves import HISTORY, VALIDATION, read_curves, trainings
+from components.evaluate.charts import line_chart
+from components.evaluate.gallery import Album, asked, card, choose, finest
 from components.evaluate.record import Evaluation, Slice, find, load, load_json, load_predictions
 from components.evaluate.sheets import write_curves, write_sheets
 from ofa.data.files import atomic_write
@@ -19,8 +20,6 @@ _UNPLOTTED = {
     "learning_rate",
 }  # fmt: skip
 """Columns of a training's history that say nothing about learning."""
-
-HISTORY = "history.csv"
 
 
 def report(
@@ -50,7 +49,7 @@ def report(
     """
     found = {task: (folder, load(folder)) for task, folder in find(evaluations).items()}
     decision = load_json(Path(gate), "a gate decision") if gate else None
-    runs = [run for folder in training for run in _runs(Path(folder))]
+    runs = [run for folder in training for run in trainings(Path(folder))]
     page = render(
         "report.html.j2",
         title=title,
@@ -150,10 +149,9 @@ def summary(evaluations: Mapping[str, Evaluation], gate: Mapping[str, Any] | Non
 def _task(folder: Path, e: Evaluation, pictures: int, seed: int) -> dict[str, Any]:
     """What the template shows of a task."""
     rows, album = load_predictions(folder), Album(e)
-    finest = "IoU" if "IoU" in rows[0]["measures"] else e.metric  # hits and misses alone have no best and worst
+    metric, prompts = finest(rows, e), asked(rows)
     scale = 100 / max(1.0, 1.05 * e.score, 1.05 * (e.best_baseline or 0.0))
-    asked = len({row["prompt"] for row in rows}) > 1
-    galleries = choose(rows, finest, pictures, seed)
+    galleries = choose(rows, metric, pictures, seed)
     return {
         "name": e.task,
         "metric": e.metric,
@@ -169,7 +167,9 @@ def _task(folder: Path, e: Evaluation, pictures: int, seed: int) -> dict[str, An
         "notes": e.notes,
         "slices": {name: _bars(parts) for name, parts in e.slices.items()},
         "histograms": e.histograms,
-        "galleries": {name: [card(row, album, finest, asked) for row in chosen] for name, chosen in galleries.items()},
+        "galleries": {
+            name: [card(row, album, metric, prompts) for row in chosen] for name, chosen in galleries.items()
+        },
         "has_boxes": "size" in rows[0],
         "lineage": _lineage(e),
     }
@@ -210,20 +210,10 @@ def _lineage(e: Evaluation) -> dict[str, str]:
     return {name: value for name, value in lines.items() if value}
 
 
-def _runs(folder: Path) -> list[Path]:
-    """The folder, if a training is in it, else those of the trainings below, in the order of their ends."""
-    histories = [folder / HISTORY] if (folder / HISTORY).is_file() else folder.glob(f"*/{HISTORY}")
-    return [path.parent for path in sorted(histories, key=lambda path: path.stat().st_mtime)]
-
-
 def _curves(folder: Path) -> list[dict[str, Any]]:
-    found = []
-    for name in (HISTORY, "validation.csv"):
-        if (folder / name).is_file():
-            curves = read_curves(folder / name)
-            found += [
-                {"stage": folder.name, "name": column, "svg": line_chart(*curve, f"{folder.name} {column}")}
-                for column, curve in curves.items()
-                if column not in _UNPLOTTED and len(curve[0]) > 1
-            ]
-    return found
+    curves = [curve for name in (HISTORY, VALIDATION) for curve in read_curves(folder / name).items()]
+    return [
+        {"stage": folder.name, "name": column, "svg": line_chart(*curve, f"{folder.name} {column}")}
+        for column, curve in curves
+        if column not in _UNPLOTTED and len(curve[0]) > 1
+    ]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from components.evaluate.charts import read_curves
-from components.evaluate.gallery import Album, choose, told
+from components.curves import HISTORY, read_curves
+from components.evaluate.gallery import Album, asked, choose, finest, told
 from components.evaluate.measure import Row
 from components.evaluate.record import Evaluation, load_predictions
 from components.train.samples import COLUMNS, PREDICTED, SIDE, TRUE, sheet
@@ -35,10 +35,9 @@ def write_sheets(evaluations: Mapping[str, tuple[Path, Evaluation]], folder: Pat
     found = {}
     for task, (place, evaluation) in evaluations.items():
         rows, album = load_predictions(place), Album(evaluation)
-        metric = "IoU" if "IoU" in rows[0]["measures"] else evaluation.metric
-        asked = len({row["prompt"] for row in rows}) > 1
+        metric, prompts = finest(rows, evaluation), asked(rows)
         chosen = choose(rows, metric, COLUMNS, seed)
-        tiles = [_tile(row, album, metric, kind, asked) for kind, some in chosen.items() for row in some]
+        tiles = [_tile(row, album, metric, kind, prompts) for kind, some in chosen.items() for row in some]
         if picture := sheet([tile for tile in tiles if tile is not None]):
             found[task] = folder / f"{task}.jpg"
             with atomic_write(found[task], "wb") as file:
@@ -54,8 +53,8 @@ def write_curves(trainings: Sequence[Path], path: Path, earlier: Path | None = N
     """
     from matplotlib.figure import Figure
 
-    curves = {run.name: _loss(run) for run in trainings}
-    curves = {name: curve for name, curve in curves.items() if curve}
+    found = {run.name: read_curves(run / HISTORY).get("loss") for run in trainings}
+    curves = {name: curve for name, curve in found.items() if curve}
     if not curves:
         return False
     columns = min(CURVES, len(curves))
@@ -63,7 +62,7 @@ def write_curves(trainings: Sequence[Path], path: Path, earlier: Path | None = N
     figure = Figure(figsize=(3.2 * columns, 2.4 * rows), layout="constrained")
     for place, (name, curve) in enumerate(curves.items(), 1):
         axes = figure.add_subplot(rows, columns, place)
-        before = _loss(earlier / name) if earlier else None
+        before = read_curves(earlier / name / HISTORY).get("loss") if earlier else None
         if before:
             axes.plot(*before, color="0.8", linewidth=4, label="before")  # seen below an equal one, too
         axes.plot(*curve, color="tab:blue", label="now")
@@ -77,11 +76,11 @@ def write_curves(trainings: Sequence[Path], path: Path, earlier: Path | None = N
     return True
 
 
-def _tile(row: Row, album: Album, metric: str, kind: str, asked: bool) -> Image.Image | None:
+def _tile(row: Row, album: Album, metric: str, kind: str, prompt: bool) -> Image.Image | None:
     picture = album.image(row["row"])
     if picture is None:
         return None
-    shown = told(row, metric, asked)
+    shown = told(row, metric, prompt)
     said = [f"{kind.partition(',')[0]}: {metric} {shown['value']:.3f}", shown["prompt"], shown["prediction"]]
     said += ["(red: predicted, green: true)"] if shown["boxes"] else []
     said += [f"(true: {reference})" for reference in shown["references"][:1]]
@@ -89,8 +88,3 @@ def _tile(row: Row, album: Album, metric: str, kind: str, asked: bool) -> Image.
     tile = draw(picture, marks, "\n".join(filter(None, said)), min_side=3 * SIDE // 4, font_size=FONT)
     tile.thumbnail((SIDE, 2 * SIDE))
     return tile
-
-
-def _loss(run: Path) -> tuple[list[float], list[float]] | None:
-    path = run / "history.csv"
-    return read_curves(path).get("loss") if path.is_file() else None
