@@ -129,7 +129,8 @@ def compare_two(
     found = compare(a, b, metric or None, seed=seed)
     change = found.difference
     typer.echo(f"{found.task} {found.metric}: {found.a:.4f} -> {found.b:.4f}, difference {change.mean:+.4f}")
-    typer.echo(f"95 % interval {change.low:+.4f} to {change.high:+.4f}, p = {change.p_value:.2g}: {found.verdict}")
+    interval = f"{100 * found.confidence:g} % interval {change.low:+.4f} to {change.high:+.4f}"
+    typer.echo(f"{interval}, p = {change.p_value:.2g}: {found.verdict}")
     typer.echo(f"{found.wins} rows won, {found.losses} lost, {found.ties} equal")
     if out:
         write_comparison(found, b, out)

@@ -19,6 +19,12 @@ class Comparison:
     """Challenger `b` against `a` on the same rows; positive differences are better."""
 
     task: str
+    first: str
+    """Folder and checkpoint of `a`."""
+    second: str
+    """Folder and checkpoint of `b`."""
+    changed: list[str]
+    """Settings of task and search that differ, each with both values."""
     metric: str
     a: float
     """Score of the first."""
@@ -26,6 +32,8 @@ class Comparison:
     """Score of the second."""
     difference: Estimate
     """b - a, row by row."""
+    confidence: float
+    """Of its interval."""
     wins: int
     """Rows on which b is better."""
     losses: int
@@ -94,10 +102,14 @@ def compare(
 
     return Comparison(
         task=second.task,
+        first=_origin(first, a),
+        second=_origin(second, b),
+        changed=_changes(first, second),
         metric=metric,
         a=sum(row["measures"][metric] for row in old.values()) / len(old),
         b=sum(row["measures"][metric] for row in new.values()) / len(new),
         difference=bootstrap(changes, pictures, resamples, seed, confidence),
+        confidence=confidence,
         wins=sum(change > 0 for change in changes),
         losses=sum(change < 0 for change in changes),
         ties=sum(change == 0 for change in changes),
@@ -115,6 +127,16 @@ def refuse_different_data(first: Evaluation, second: Evaluation, a: str, b: str)
             f"{first.task}: {a} and {b} were evaluated on different data (sha256 {first.lineage.table_sha256[:12]} and "
             f"{second.lineage.table_sha256[:12]}); evaluate both on the same table"
         )
+
+
+def _origin(evaluation: Evaluation, folder: str) -> str:
+    return f"{folder}, {evaluation.lineage.checkpoint} ({evaluation.lineage.checkpoint_sha256[:12]})"
+
+
+def _changes(first: Evaluation, second: Evaluation) -> list[str]:
+    ours, theirs = (e.lineage.settings | e.lineage.search for e in (first, second))
+    names = [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
+    return [f"{name} {ours.get(name)} → {theirs.get(name)}" for name in names]
 
 
 def _value(row: dict[str, Any], metric: str, folder: str) -> float:

@@ -50,6 +50,16 @@ def test_examples_are_the_largest_changes(tmp_path, write_evaluation):
     assert json.loads((tmp_path / "comparison.json").read_text())["difference"]["mean"] == pytest.approx(0.4)
 
 
+def test_it_says_what_was_compared(tmp_path, write_evaluation):
+    a, b = (write_evaluation(tmp_path / name, A, checkpoint=name * 64) for name in "ab")
+    record = json.loads((tmp_path / "b" / "evaluation.json").read_text())
+    record["lineage"]["search"] = {"beam": 1}
+    (tmp_path / "b" / "evaluation.json").write_text(json.dumps(record))
+    found = compare(a, b, resamples=100)
+    assert (found.first, found.second) == (f"{a}, model (aaaaaaaaaaaa)", f"{b}, model (bbbbbbbbbbbb)")
+    assert found.changed == ["beam None → 1"] and compare(a, a, resamples=100).changed == []
+
+
 def test_different_data_are_refused(tmp_path, write_evaluation):
     a, b = write_evaluation(tmp_path / "a", A), write_evaluation(tmp_path / "b", BETTER, data="e" * 64)
     with pytest.raises(OFAError, match="different data"):
