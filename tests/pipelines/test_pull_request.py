@@ -1,10 +1,13 @@
 """What continuous integration runs on a pull request: scripts that are there, with options that the program has."""
 
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -47,8 +50,8 @@ def test_commands_have_the_options_that_are_used(root):
 
 @pytest.fixture
 def judge(root, tmp_path):
-    """A function that runs the script in a repository where `ofa` and `dvc` are programs of the test; what the pipeline
-    says and its exit code are the arguments."""
+    """A function that runs the script in a repository where `ofa` and `dvc` are programs of the test, but `dvc metrics`
+    is the real one at DVC; what the pipeline says and its exit code are the arguments."""
     place = tmp_path / "project"
     programs = place / ".venv" / "bin"
     programs.mkdir(parents=True)
@@ -56,7 +59,7 @@ def judge(root, tmp_path):
     shutil.copy(root / ".ci" / "pull-request", place / ".ci")
     (tmp_path / "decision.json").write_text("{}")
     (tmp_path / "decision.md").write_text("")
-    (programs / "dvc").write_text("#!/bin/sh\n")
+    (programs / "dvc").write_text('#!/bin/sh\n[ "$1" != metrics ] || [ -z "$DVC" ] || exec "$DVC" "$@"\n')
     (programs / "ofa").write_text(
         '#!/bin/sh\n[ "$1" = evaluate ] && touch "$OUT/report.md"\n'
         '[ "$1" = pipeline ] || exit 0\necho "$@" >"$ASKED"\necho "$SAID"\nexit "$CODE"\n'
@@ -92,6 +95,33 @@ def test_the_champion_is_that_of_the_registry_where_one_is_named(judge, tmp_path
     assert "--registry" not in (tmp_path / "asked").read_text()
     judge("", 2, REGISTRY="http://mlflow:5000")
     assert "tables=data/tables --registry http://mlflow:5000 --out" in (tmp_path / "asked").read_text()
+
+
+def test_what_changed_is_told_in_order_with_its_parts_folded_away(judge, tmp_path):
+    project, dvc = tmp_path / "project", Path(sys.executable).with_name("dvc")
+    before = {"vqa": {"accuracy": 0.86}, "caption": {"METEOR": 0.4, "CIDEr": 3.9, "interval": {"low": 3.8}}}
+    now = {"vqa": {"accuracy": 0.86}, "caption": {"METEOR": 0.5, "CIDEr": 3.9004, "interval": {"low": 3.7}}}
+    (project / "metrics").mkdir()
+
+    def write(values):
+        for task, numbers in values.items():
+            (project / "metrics" / f"{task}.json").write_text(json.dumps(numbers))
+
+    write(before)
+    (project / "dvc.yaml").write_text("metrics: [metrics/vqa.json, metrics/caption.json]\n")
+    subprocess.run([dvc, "init", "--quiet"], cwd=project, check=True)
+    git = ["git", "-C", project, "-c", "user.name=x", "-c", "user.email=x@localhost"]
+    subprocess.run([*git, "add", ".dvc", "dvc.yaml", "metrics"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "y"], check=True)
+    said = f"evaluation: {tmp_path}\ngate: {tmp_path}/decision.json"
+    assert judge(said, 0, DVC=str(dvc))[0] == 0
+    assert "No metric changed." in (tmp_path / "out" / "report.md").read_text()
+    write(now)
+    assert judge(said, 1, DVC=str(dvc))[0] == 1
+    _, shown, folded = (tmp_path / "out" / "report.md").read_text().split("<details")
+    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in shown.splitlines() if "json" in line]
+    assert rows == [["CIDEr", "3.9", "3.9004", "0.0004"], ["METEOR", "0.4", "0.5", "0.1"]]
+    assert shown.startswith(" open>") and "interval.low" in folded and folded.count("json") == 1
 
 
 @pytest.fixture
