@@ -124,7 +124,7 @@ def _limits(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Finding]:
             "latency",
             latency,
             policy.max_latency_ms,
-            "95 % of requests alone take {:.1f} ms or less, allowed are {:g} ms",
+            "95 % of single requests take {:.1f} ms or less, allowed are {:g} ms",
         ),
     ):
         if limit is not None:

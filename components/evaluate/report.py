@@ -118,7 +118,8 @@ def markdown(
         reason = gate["reason"][0].upper() + gate["reason"][1:]
         lines += ["", f"## Gate: {gate['decision']}", "", reason, "", "| | task | rule | why |"]
         lines += ["| --- | --- | --- | --- |"]
-        lines += [f"| {marks[f['passed']]} | {f['task']} | {f['rule']} | {f['why']} |" for f in gate["findings"]]
+        findings = sorted(gate["findings"], key=lambda f: f["passed"] is True)  # what is not met first
+        lines += [f"| {marks[f['passed']]} | {f['task']} | {f['rule']} | {f['why']} |" for f in findings]
     for text, path in (pictures or {}).items():
         lines += ["", f"<details><summary>{text}</summary>", "", f"![{text}]({path})", "", "</details>"]
     return "\n".join(lines) + "\n"

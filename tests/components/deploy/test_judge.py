@@ -137,7 +137,7 @@ def test_large_numbers_are_written_out(models):
     )
     assert [finding.why for finding in decision.findings][-2:] == [
         "the checkpoint has 12345.6 MB, allowed are 20000 MB",
-        "95 % of requests alone take 23456.7 ms or less, allowed are 60000 ms",
+        "95 % of single requests take 23456.7 ms or less, allowed are 60000 ms",
     ]
 
 

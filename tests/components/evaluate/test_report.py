@@ -113,10 +113,13 @@ def test_the_trainings_of_a_folder_come_in_the_order_of_their_ends(tmp_path, eva
 def test_gate_curves_and_lineage_are_shown(tmp_path, evaluations):
     gate = {
         "decision": "reject",
-        "reason": "1 of 1 rules is not met.",
+        "reason": "1 of 2 rules is not met.",
         "champion": {"refcoco": "c"},
         "champion_version": "3",
-        "findings": [{"passed": False, "task": "refcoco", "rule": "floor", "why": "too <low>"}],
+        "findings": [
+            {"passed": True, "task": "refcoco", "rule": "latency", "why": "fast"},
+            {"passed": False, "task": "refcoco", "rule": "floor", "why": "too <low>"},
+        ],
     }
     (tmp_path / "gate.json").write_text(json.dumps(gate))
     (tmp_path / "pretrain").mkdir()
@@ -129,7 +132,8 @@ def test_gate_curves_and_lineage_are_shown(tmp_path, evaluations):
     assert text.count("<polyline") == 1 and "pretrain loss" in text
     record = json.loads((evaluations / "refcoco" / "evaluation.json").read_text())
     assert record["lineage"]["checkpoint_sha256"] in text and record["lineage"]["table_sha256"] in text
-    assert "**fail** | refcoco | floor | too <low>" in (tmp_path / "report.md").read_text()
+    told = (tmp_path / "report.md").read_text()
+    assert told.index("**fail** | refcoco | floor | too <low>") < told.index("pass | refcoco | latency | fast")
 
 
 def test_of_many_slices_the_largest_are_shown_and_the_others_counted(tmp_path, evaluations):
