@@ -37,11 +37,13 @@ def judge(
         ours = _load(challenger)
         theirs = _load(champion) if champion else {}
         compared = set(policy.tasks) - set(new_tasks) if champion else set()
-        findings = [found for task in policy.tasks for found in _judge(task, policy, ours, theirs, task in compared)]
+        # By name: a policy that came through Kubeflow Pipelines has no order.
+        names = sorted(policy.tasks)
+        findings = [found for task in names for found in _judge(task, policy, ours, theirs, task in compared)]
     except OFAError as error:
         return undecided(str(error), policy, champion_version)
     decision, reason = _conclude(findings)
-    judged = [task for task in policy.tasks if task in ours]
+    judged = [task for task in names if task in ours]
     return Decision(
         decision=decision,
         reason=reason,

@@ -56,6 +56,13 @@ def test_rules_of_one_model(models, rule, changes, facts, passed):
     assert decision.decision == ("promote" if passed else "reject")
 
 
+def test_the_order_of_a_policy_changes_nothing(models):
+    """Kubeflow Pipelines keeps none."""
+    new = models("new", WEAK)
+    one, other = (judge(new, policy_from({"tasks": dict.fromkeys(names, {})}, "gate")) for names in ("vc", "cv"))
+    assert one == other and [finding.task for finding in one.findings] == ["c", "v"]
+
+
 @pytest.mark.parametrize(
     ("new", "old", "changes", "expected"),
     [
