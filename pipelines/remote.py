@@ -173,7 +173,8 @@ class Remote:
         except ApiException as error:
             raise OFAError(f"{self._host}: Kubeflow Pipelines refuses: {error.status} {_reason(error)}") from error
         except (HTTPError, OSError) as error:
-            raise OFAError(f"{self._host}: Kubeflow Pipelines does not answer: {error}; check --host") from error
+            why = getattr(error, "reason", error)  # the last of several attempts
+            raise OFAError(f"{self._host}: Kubeflow Pipelines does not answer: {why}; check --host") from error
 
 
 def _named(name: str) -> str:

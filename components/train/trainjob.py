@@ -81,13 +81,10 @@ def train(job: Job, client: Any = None, say: Callable[[str], None] = print, paus
     Raises:
         JobFailed: it failed; the message says why: no memory, no quota, lost connections ... It stays, to be looked at.
         Unanswered: the cluster does not answer.
-        OFAError: the cluster refuses the job, cannot get its image, or stops it because it took too long; somebody
-            deleted it, or this process was told to stop. Nothing is left of the job.
+        OFAError: there is no cluster, or it refuses the job, cannot get its image, or stops it because it took too
+            long; somebody deleted it, or this process was told to stop. Nothing is left of the job.
     """
-    if client is None:
-        from kubeflow.trainer import TrainerClient
-
-        client = TrainerClient()
+    client = client or _cluster()
     with _deleted_unless_done(job, client, say):
         _make(job, client, say)
         _follow(job, client, say, pause, patience)
@@ -97,12 +94,9 @@ def delete_all(run: str, client: Any = None) -> None:
     """Delete the jobs of a pipeline run, whatever became of them.
 
     Raises:
-        OFAError: the cluster does not answer, or refuses.
+        OFAError: there is no cluster, or it does not answer, or refuses.
     """
-    if client is None:
-        from kubeflow.trainer import TrainerClient
-
-        client = TrainerClient()
+    client = client or _cluster()
     backend = client.backend
     place = ("trainer.kubeflow.org", "v1alpha1", backend.namespace, "trainjobs")
     try:
@@ -111,6 +105,17 @@ def delete_all(run: str, client: Any = None) -> None:
             client.delete_job(job["metadata"]["name"])
     except Exception as error:  # each layer of the client has its own kind
         raise OFAError(f"TrainJobs of run {run} cannot be deleted: {_why(error)}") from error
+
+
+def _cluster() -> Any:
+    """Kubeflow's client of the current context, or of the pod that this runs in."""
+    from kubeflow.trainer import TrainerClient
+    from kubernetes.config import ConfigException
+
+    try:
+        return TrainerClient()
+    except ConfigException as error:
+        raise OFAError(f"no cluster: {error}; set KUBECONFIG, or run it in a pod") from error
 
 
 def options(job: Job) -> list[Any]:

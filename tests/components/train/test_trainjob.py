@@ -191,6 +191,13 @@ def test_so_is_one_in_the_middle_of_a_look(cluster, run, part):
     assert next(failures, None) is None and cluster.deleted == []
 
 
+def test_where_there_is_no_cluster_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    for ask in (lambda: train(JOB), lambda: delete_all("run-1")):
+        with pytest.raises(OFAError, match="no cluster: .*; set KUBECONFIG"):
+            ask()
+
+
 def test_a_cluster_that_is_gone_is_given_up(cluster, run):
     def break_down(name):
         cluster.down = 10_000
