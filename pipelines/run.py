@@ -106,6 +106,16 @@ def undisturbed() -> Iterator[None]:
         logger.handlers[:] = handlers
 
 
+def _refuse_unseen(folders: Mapping[str, str], root: Path) -> None:
+    """Refuse folders of this machine that containers do not see: all but those in `root`."""
+    for key, folder in folders.items():
+        if ":/" not in folder and not (Path(folder).is_absolute() and root in Path(folder).parents):
+            raise OFAError(
+                f"{key}={folder}: containers see nothing of this machine but --out ({root}); copy the folder there and "
+                f"name it from /, or take --runner subprocess"
+            )
+
+
 def run(
     name: str,
     params: Mapping[str, Any],
@@ -136,6 +146,8 @@ def run(
     if missing:
         raise OFAError(f"pipeline '{name}' needs {', '.join(missing)}: give it as {missing[0]}=VALUE")
     root = Path(out).absolute()
+    if runner == "docker":
+        _refuse_unseen({key: values[key] for key in (*chosen.needs, *chosen.optional) if values.get(key)}, root)
     root.mkdir(parents=True, exist_ok=True)
     registry = registry or f"sqlite:///{root / 'mlflow.db'}"
     Registry(registry).experiment()  # a database is made here once, not by two steps at the same time

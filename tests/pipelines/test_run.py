@@ -121,6 +121,14 @@ def test_what_cannot_be_run_is_refused(tmp_path, root):
         run("evaluate-gate", params, "subprocess", str(tmp_path))
 
 
+@pytest.mark.parametrize("place", ["models", "/models", "out/models"])
+def test_containers_are_not_given_what_they_do_not_see(tmp_path, root, place, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"networks": place, "tables": str(tmp_path / "out" / "tables")}
+    with pytest.raises(OFAError, match=f"networks={place}: containers see nothing .* take --runner subprocess"):
+        run("evaluate-gate", load_yaml(root / "params.yaml"), "docker", "out", given=given)
+
+
 @pytest.mark.parametrize("name", RUNNERS)
 def test_kfp_takes_the_settings_of_a_runner(name):
     RUNNERS[name]()
