@@ -1,12 +1,17 @@
 """From pictures to painted pictures: VQ-GAN, codes, finetuning and painting follow each other."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import yaml
+from kfp import dsl
 
 from components.evaluate.stage import evaluate_stage
 from components.preprocess.codes import codes
+from components.preprocess.kfp import code_images
 from components.train.finetune import finetune
+from components.train.kfp import train_vqgan
 from components.train.settings import finetune_section
 from components.train.vqgan import vqgan
 from ofa import OFA
@@ -63,6 +68,22 @@ def test_the_steps_follow_each_other(workplace, small_tables):
     assert picture.size == (64, 64)
     found = evaluate_stage("image_gen", tables="data/codes", split="test")
     assert found.rows == 3 and set(found.scores) == {"code_accuracy"} and "FID, IS" in found.skipped
+
+
+def test_the_first_two_run_as_components(workplace, small_tables, kfp_here):
+    settings = load_yaml("params.yaml")
+
+    @dsl.pipeline
+    def coding():
+        tables = dsl.importer(artifact_uri=str(small_tables), artifact_class=dsl.Dataset).output
+        sections = {name: settings[name] for name in ("train", "vqgan")}
+        trained = train_vqgan(tables=tables, registry=f"sqlite:///{workplace}/mlflow.db", **sections)
+        code_images(tables=tables, vqgan=trained.outputs["network"], image_size=64)
+
+    coding()
+    (network,), (made,) = kfp_here.glob("*/train-vqgan/network"), kfp_here.glob("*/code-images/codes")
+    for name in codes("expected", str(small_tables), str(network), image_size=64):
+        assert (made / name).read_bytes() == Path("expected", name).read_bytes()
 
 
 def test_the_recipe_can_be_used(root):
