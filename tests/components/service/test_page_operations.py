@@ -53,6 +53,11 @@ def mouse(page, kind, x, y):
     page.call("Input.dispatchMouseEvent", type=kind, button=button, clickCount=1, **at)
 
 
+def test_the_rows_of_tabs_are_alike(page):
+    tops = page.run("[...document.querySelectorAll('#tabs .tab')].map((tab) => tab.offsetTop)")
+    assert sorted(tops.count(top) for top in set(tops)) == [4, 4]
+
+
 def test_two_clicks_ask_what_is_there(page, server):
     page.click("#tab-region")
     for x, y in ((0.75, 0.9), (0.25, 0.5)):  # any two opposite corners

@@ -42,7 +42,14 @@ function renderModel() {
   const { operations } = state;
   const chosen = operations.find((operation) => operation.name === state.operation?.name) ?? operations[0];
   $("tabs").replaceChildren(...operations.map((operation) => makeTab(operation)));
+  $("tabs").style.setProperty("--columns-wide", columns(operations.length, 4));
+  $("tabs").style.setProperty("--columns-narrow", columns(operations.length, 3));
   choose(chosen);
+}
+
+/** How many of `count` tabs stand in a row of at most `most`, so that the rows are alike. */
+function columns(count, most) {
+  return Math.ceil(count / Math.ceil(count / most));
 }
 
 /** What the model does, in the page's language where it knows it: each name once, `route` is its place in the API. */
@@ -62,7 +69,7 @@ function renderCard() {
   if (!model) return;
   const fact = (name, value) => [make("dt", "", text(name)), make("dd", "", value)];
   const when = new Date(model.loaded).toLocaleString(language() === "zh" ? "zh-CN" : undefined);
-  const speaks = [...new Set(model.operations.map((operation) => operation.language))].join(", ");
+  const speaks = [...new Set(model.operations.map((operation) => text(operation.language)))].join(text("comma"));
   $("card-facts").replaceChildren(
     ...fact("version", model.version), ...fact("source", model.source), ...fact("loaded", when), ...fact("speaks", speaks),
   );
