@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import os
+import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,23 @@ import pytest
 from tests.s3 import BUCKET, USER, Door, program, shared_server
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary(tmp_path_factory):
+    """A folder for what the tests' programs (browsers, torchrun, worker processes) leave where temporary files go.
+
+    It is emptied in the end. Its path is short, because of sockets, whose paths have 108 characters.
+    """
+    tmp_path_factory.getbasetemp()  # the folders of the tests themselves stay where they were
+    with (
+        tempfile.TemporaryDirectory(prefix="ofa-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        os.chmod(folder, 0o755)  # PostgreSQL runs as a user of its own
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,9 @@ def shared_server(folder: Path) -> Iterator[str]:
             mine.unlink()
             if not any(_alive(int(user.stem)) for user in folder.glob("*.user")):
                 os.kill(known["pid"], signal.SIGKILL)
+                for port in known["ports"]:  # its sockets are always here
+                    for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                        left.unlink()
                 state.unlink()
 
 
@@ -76,7 +79,7 @@ def _start(folder: Path) -> dict:
     except BaseException:
         process.kill()
         raise
-    return {"pid": process.pid, "url": url}
+    return {"pid": process.pid, "url": url, "ports": [port for pair in ports.values() for port in pair]}
 
 
 def _wait_until_it_stores(url: str, process: subprocess.Popen, log: Path) -> None:
