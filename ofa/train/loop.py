@@ -113,7 +113,7 @@ def train(
 
     Raises:
         OFAError: a checkpoint of another run is in the way; too many steps in a row are not finite; the batch does
-            not divide among the ranks; the data loader or a rank is stalled.
+            not divide among the ranks; the data loader or a rank is stalled; the GPU's memory is full.
         Preempted: SIGTERM or Ctrl-C came; a checkpoint was written.
     """
     world = world or World.connect(config.device, config.timeout)
@@ -196,6 +196,11 @@ class _Trainer:
         try:
             with memory_and_speed(self.net, self.config):
                 self._train(stop)
+        except torch.OutOfMemoryError as error:
+            raise OFAError(
+                f"{self._where()}: CUDA out of memory; raise accumulate, which leaves the update as it is, turn on "
+                "activation_checkpointing, or spread the network over several processes with parallel: fsdp"
+            ) from error
         finally:
             self.checkpoints.wait()
         return self._deliver()

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 import torch
 
 from ofa.data.batch import Sample, collate
+from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
 from ofa.train.config import TrainConfig
 from ofa.train.loop import train
@@ -66,7 +67,9 @@ def measure(size: str, setting: str, device: str, rows: int, steps: int) -> Mapp
             train(net, Again(rows, 128 if size == "nano" else 384), config, out, [stop])
         except Measured as measured:
             return measured.args[0]
-        except torch.OutOfMemoryError:
+        except OFAError as error:
+            if "out of memory" not in str(error):
+                raise
             return {}
 
 

@@ -96,6 +96,14 @@ def test_scattered_steps_that_are_not_finite_do_not_stop_the_run(tmp_path):
     assert (result.steps, result.skipped) == (12, 3)
 
 
+def test_a_full_gpu_says_what_needs_less_memory(tmp_path):
+    def full(step: int, _) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    with pytest.raises(OFAError, match="^step 2: CUDA out of memory; raise accumulate"):
+        run(tmp_path, callbacks=[full])
+
+
 def test_recomputed_activations_change_nothing(tmp_path, monkeypatch):
     calls = []
     forward = EncoderLayer.forward

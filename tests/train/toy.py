@@ -98,7 +98,8 @@ def terminate_at(at: int, target: str):
 def main(out: str, *words: str, world: World | None = None) -> None:
     values = {key: json.loads(value) for key, value in (word.split("=", 1) for word in words)}
     overrides, workers, terminate = (values.pop(k, d) for k, d in (("network", {}), ("workers", 0), ("terminate", [])))
-    torch.use_deterministic_algorithms(values.pop("deterministic", False))
+    if values.pop("deterministic", False):
+        torch.use_deterministic_algorithms(True)
     config = settings(**values)
     world = world or World.connect(config.device)
     net = network(**overrides)
@@ -110,4 +111,5 @@ def main(out: str, *words: str, world: World | None = None) -> None:
 
 
 if __name__ == "__main__":
+    torch.backends.cudnn.allow_tf32 = False
     main(*sys.argv[1:])
