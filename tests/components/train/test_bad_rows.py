@@ -1,14 +1,22 @@
 """Rows of training and validation tables that cannot be used, up to `max_bad_rows` of them, stop no training."""
 
+import io
+import random
 import shutil
 
 import pytest
 import yaml
+from PIL import Image
 
-from components.train.finetune import finetune
+from components.train.finetune import finetune, validation
+from components.train.samples import Samples
 from components.train.stem import stem
 from ofa.errors import OFAError
+from ofa.tasks.caption import Caption, CaptionSettings
+from ofa.train.distributed import World
 from tests.components.train.conftest import BOXES, PARAMS
+from tests.train.launch import fork
+from tests.train.toy import network
 
 BROKEN, SHORT = 2, 5
 """Rows without a picture, and without all columns."""
@@ -68,6 +76,26 @@ def test_the_stem_does_so_too(spoiled, tmp_path, caplog):
     result = stem(spoiled(*names), "out", "work", settings(tmp_path / "params.yaml", 4))
     assert result.steps == 3 and "region_acc@0.5" in result.metrics
     assert {f"{table}_val.tsv" for table in ("refcoco", "detection")} <= {table for table, _ in reported(caplog)}
+
+
+def test_those_that_several_processes_meet_in_a_validation_count_together(tmp_path):
+    content = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(content, "PNG")
+    table = [{"image": content.getvalue(), "caption": "black"} for _ in range(8)]
+    task = Caption(CaptionSettings(patch_image_size=64))
+    order = list(range(len(table)))
+    random.Random(0).shuffle(order)
+    for number in order[:2]:  # one of each process
+        table[number]["image"] = b"no picture"
+
+    def run() -> None:
+        world = World.connect("cpu", timeout=60)
+        measure = validation(task, table, len(table), Samples(lambda *_: None), max_bad_rows=1)
+        with pytest.raises(OFAError, match="2 bad rows, more than max_bad_rows = 1; the last one: caption, row"):
+            measure(network(vocabulary_size=59457, max_target_positions=32, resnet_width=8).eval(), lambda: None)
+        world.disconnect()
+
+    fork(2, run)
 
 
 def test_one_too_many_stops_the_training_with_its_place(spoiled, tmp_path):
