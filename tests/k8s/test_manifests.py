@@ -7,8 +7,10 @@ import kubernetes_validate
 import pytest
 import yaml
 from kubeflow_trainer_api import models
+from kubernetes.utils import parse_quantity
 
 from components.images import TAG
+from pipelines.placement import DATA, EVALUATE, LIGHT, TRAIN
 from tests.k8s.crds import NOT_OF_A_POD, SPECS
 from tests.k8s.kubectl import kubectl
 
@@ -183,6 +185,16 @@ def test_every_selector_finds_pods_with_the_port_that_is_meant(render, overlay):
             checked.add(kind)
     assert checked >= {"Service", "PodDisruptionBudget", "NetworkPolicy"}
     assert overlay != "production" or "ServiceMonitor" in checked
+
+
+def test_the_queue_has_room_for_steps_beside_trainings_on_all_of_its_gpus(render):
+    (queue,) = (found for found in render("gpu") if found["kind"] == "ClusterQueue")
+    ((flavor,),) = (group["flavors"] for group in queue["spec"]["resourceGroups"])
+    quota = {one["name"]: parse_quantity(one["nominalQuota"]) for one in flavor["resources"]}
+    for needs in (LIGHT, DATA, EVALUATE):
+        for name, trained, asked in (("cpu", TRAIN.cpu, needs.cpu), ("memory", TRAIN.memory, needs.memory)):
+            left = quota[name] - quota["nvidia.com/gpu"] * parse_quantity(trained)
+            assert left >= 3 * parse_quantity(asked), f"{name} for three steps of {needs.priority}"
 
 
 def test_steps_may_make_trainjobs_and_nothing_more(render):
