@@ -71,8 +71,8 @@ class FarGPU(FakeTensorMode):
         super().__exit__(*error)
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        if operation is aten._pin_memory.default:
-            return args[0].clone()
+        if operation in (aten.pin_memory.default, aten._pin_memory.default):
+            return args[0].clone()  # page-locked memory is not there either
         leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         devices = self._devices(operation, args, kwargs or {})
         here = [leaf.device for leaf in leaves]
