@@ -78,6 +78,7 @@ class Job:
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):
             raise OFAError(f"precision must be fp32 or bf16, got {self.precision!r}")
+        choose_device(self.device)  # an error before anything is written
 
     def make_task(self) -> Task:
         """The task as the checkpoint was trained, with the job's changes."""
@@ -221,7 +222,8 @@ def latency(job: Job, task: Task, net: torch.nn.Module, table: Rows, samples: in
             sample = task.sample(table[number], False, random.Random(0))
         except OFAError:  # a bad row, which is counted elsewhere
             continue
-        _answer(task, net, collate(sample if isinstance(sample, list) else [sample]), search)
+        batch = collate(sample if isinstance(sample, list) else [sample])
+        _answer(task, net, batch.to(next(net.parameters()).device), search)
         times.append(1000 * (time.perf_counter() - start))
     return times[1:] or times
 
@@ -321,7 +323,7 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
 
 @torch.inference_mode()
 def _answer(task: Task, net: torch.nn.Module, batch: Batch, search: SearchConfig) -> list[Prediction]:
-    return task.predict(net, batch.to(next(net.parameters()).device), search)
+    return task.predict(net, batch, search)
 
 
 def _run_in_processes(job: Job, numbers: Sequence[int], processes: int) -> Iterator[list[dict[str, Any]]]:

@@ -201,3 +201,9 @@ def test_half_precision_says_nearly_the_same(tmp_path, network, pictures):
     assert half == pytest.approx(full, rel=0.02) and half != full
     with pytest.raises(OFAError, match="precision must be fp32 or bf16, got 'fp16'"):
         run(pictures, "refcoco", network(), tmp_path / "fp16", text="the square", precision="fp16")
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_written(tmp_path, network, pictures):
+    with pytest.raises(OFAError, match="device cuda:99 is asked for, but torch finds . GPUs; take auto or cpu"):
+        run(pictures, "caption", network(), tmp_path / "out.jsonl", device="cuda:99")
+    assert not any(path.name.startswith("out.jsonl") for path in tmp_path.iterdir())
