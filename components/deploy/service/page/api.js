@@ -14,6 +14,10 @@ export function setKey(key) {
   sessionStorage.setItem("key", key);
 }
 
+export function hasKey() {
+  return Boolean(sessionStorage.getItem("key"));
+}
+
 /** The model of the moment. */
 export function describe() {
   return call("api/model");

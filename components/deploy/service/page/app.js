@@ -1,7 +1,7 @@
 // The page: what is chosen, what is asked, and what happens then.
 
 import { icon, make, makeCard, shortVersion } from "./answers.js";
-import { ask, describe, setKey } from "./api.js";
+import { ask, describe, hasKey, setKey } from "./api.js";
 import { makeCorners } from "./corners.js";
 import { openPainting, openPicture } from "./picture.js";
 import { IDEAS, SAMPLES } from "./samples.js";
@@ -15,6 +15,7 @@ const ARTICLE_ROWS = 7;
 const $ = (id) => document.getElementById(id);
 const state = { model: null, operations: [], operation: null, picture: null, sample: null, drafts: {}, running: false };
 let aim = () => {};
+let nextLook;
 
 // --- the model -------------------------------------------------------------------------------------------------
 
@@ -28,12 +29,16 @@ async function watchModel() {
     $("model").dataset.lamp = "on";
   } catch (problem) {
     pause = POLL;
+    state.model = null;
     $("model").dataset.lamp = problem.status === 503 ? "wait" : "off";
-    $("model-name").textContent = problem.status === 503 ? text("loading") : text("unreachable");
-    if (problem.status === 401) await askForKey();
-    else state.model = null;
+    $("model-name").textContent = text({ 401: "locked", 503: "loading" }[problem.status] ?? "unreachable");
+    if (problem.status === 401) {
+      await askForKey();
+      pause = 0;
+    }
   }
-  setTimeout(watchModel, pause);
+  clearTimeout(nextLook);
+  nextLook = setTimeout(watchModel, pause);
 }
 
 function renderModel() {
@@ -94,6 +99,8 @@ function cardName(operation) {
 async function askForKey() {
   const dialog = $("key");
   translate();
+  $("key-problem").hidden = !hasKey();
+  $("key-text").value = "";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   setKey($("key-text").value);
@@ -126,6 +133,7 @@ function choose(operation, focus = false) {
     tab.setAttribute("aria-selected", chosen);
     tab.tabIndex = chosen ? 0 : -1;
   }
+  $("composer").hidden = false;
   const words = operationTexts(operation);
   const writes = operation.text || operation.name === "classify";
   $("composer").setAttribute("aria-labelledby", `tab-${operation.name}`);
@@ -226,6 +234,7 @@ async function run(part) {
   } catch (problem) {
     complain(problem.message);
     if (problem.status === 401) await askForKey();
+    if (!problem.status || problem.status === 503) watchModel();
   } finally {
     setRunning(false);
   }
