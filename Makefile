@@ -42,7 +42,7 @@ torture: install ## kill trainings at random and compare how they end; MINUTES=6
 	OMP_NUM_THREADS=1 python -m tests.train.torture --minutes $(or $(MINUTES),10) --seed $(or $(SEED),$$RANDOM)
 
 gpu: install ## what only a GPU can show: NCCL, the compiler, bit-equal resume; prints the table of docs/training.md
-	pytest -m gpu tests/train/test_gpu.py
+	pytest -m gpu -s tests/train/test_gpu.py tests/generate
 	python -m tests.train.speed --device cuda
 
 bench: install ## load the service at twice its capacity, with nano and base; prints the table of docs/serving.md

@@ -71,7 +71,7 @@ class OFA:
     @classmethod
     def from_config(cls, size: str, seed: int = 0, device: str = "auto", **overrides: Any) -> "OFA":
         """A network with random weights; `overrides` change fields of the size's configuration."""
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(OFAModel(OFAConfig.preset(size, **overrides)), device=device)
 
