@@ -21,7 +21,7 @@ NEUTRAL = (
     "components.lineage",
     "components.tables",
     "ofa.checkpoint",
-    "ofa.data.files",
+    "ofa.files",
     "ofa.data.remote",
     "ofa.data.shards",
     "ofa.errors",

@@ -11,9 +11,9 @@ from typing import Any
 
 from ofa.checkpoint import huggingface
 from ofa.checkpoint.folder import CONFIG, WEIGHTS
-from ofa.data.files import atomic_write, sha256_file
 from ofa.data.remote import RemoteFile, cached, files_like, is_address, local_file, locked
 from ofa.errors import OFAError
+from ofa.files import atomic_write, sha256_file
 from ofa.settings import load_yaml
 
 PACKAGES = ("ofa", "torch", "torchvision", "numpy", "pillow", "pycocoevalcap")

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import yaml
 
 from ofa import settings
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError, nearest
+from ofa.files import atomic_write
 
 T = TypeVar("T")
 

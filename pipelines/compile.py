@@ -9,7 +9,7 @@ import yaml
 from kfp import compiler
 
 from components.train.trainjob import PRIORITY, QUEUE, Job
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 from pipelines.arguments import arguments, cluster_section
 from pipelines.catalog import pipeline
 

@@ -24,8 +24,8 @@ from ofa import checkpoint
 from ofa.checkpoint import save_folder
 from ofa.checkpoint.folder import CARD, CONFIG, TOKENIZER, WEIGHTS
 from ofa.checkpoint.vqgan import FOLDER
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.settings import build
 from ofa.tasks import create
 from ofa.tasks.answers import read_answers

@@ -3,8 +3,8 @@
 from html import escape
 
 from components.deploy.registry import MODEL, Registry
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.record import load_json
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 from ofa.settings import build
 
 PROMOTE, REJECT, UNDECIDED = "promote", "reject", "undecided"

@@ -20,9 +20,9 @@ from components.deploy.gate import gate
 from components.deploy.registry import CHALLENGER, CHAMPION, DEFAULT_URI, MODEL, PREVIOUS, Registry, Version
 from components.deploy.succession import ChampionMoved, move_champion, settle
 from components.evaluate.record import load
-from ofa.data.files import atomic_write
 from ofa.data.images import encode_base64
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 REQUIREMENTS = (
     "mlflow",

@@ -8,8 +8,8 @@ from typing import Any
 
 from components.evaluate.bootstrap import RESAMPLES, Estimate, bootstrap
 from components.evaluate.record import Evaluation, load, load_predictions
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 _SHOWN = ("uniq_id", "image_id", "row", "prompt", "text", "references")
 

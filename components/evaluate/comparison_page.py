@@ -7,7 +7,7 @@ from components.evaluate.compare import Comparison
 from components.evaluate.gallery import Album, asked, drawn, is_box, reference_texts
 from components.evaluate.record import load
 from components.evaluate.report import render
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 
 
 def write_comparison(comparison: Comparison, folder: str, out: str | Path) -> None:

@@ -21,8 +21,8 @@ from components.evaluate.measure import Measured, Row
 from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, latency, predict
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Slice, Speed
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 RUN, REJECTED = "run.json", "rejected.jsonl"
 

@@ -16,8 +16,8 @@ from components.evaluate.measure import Measure
 from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, Rows, predict
 from ofa import tasks
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.tasks import Task
 from ofa.tasks.base import ImageTask
 

@@ -22,7 +22,6 @@ from components.evaluate.record import read_lines
 from ofa import tasks
 from ofa.data import Table
 from ofa.data.batch import PAD, Batch, Sample, collate
-from ofa.data.files import atomic_write
 from ofa.data.mixing import Source
 from ofa.data.ordered import Ordered
 from ofa.data.remote import placed
@@ -30,6 +29,7 @@ from ofa.data.schema import TABLES
 from ofa.data.table import RowError
 from ofa.device import choose_device
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.generate import SearchConfig
 from ofa.progress import bar
 from ofa.settings import build

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.settings import build
 
 RECORD = "evaluation.json"

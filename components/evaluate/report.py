@@ -13,7 +13,7 @@ from components.evaluate.charts import line_chart
 from components.evaluate.gallery import Album, asked, card, choose, finest
 from components.evaluate.record import Evaluation, Slice, find, load, load_json, load_predictions
 from components.evaluate.sheets import write_curves, write_sheets
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 
 _UNPLOTTED = {
     "samples_per_second", "tokens_per_second", "cells_per_second", "gradient_norm", "memory_gib", "skipped", "nll",

@@ -12,7 +12,7 @@ from components.evaluate.measure import Row
 from components.evaluate.record import Evaluation, load_predictions
 from components.train.samples import COLUMNS, PREDICTED, SIDE, TRUE, sheet
 from ofa.data.draw import Mark, draw
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 
 COLORS = {"predicted": PREDICTED, "reference": TRUE}
 CURVES = 3

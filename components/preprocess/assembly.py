@@ -13,9 +13,9 @@ from components.preprocess.raw_table import RawTable
 from components.preprocess.shards import Built, Shard, build, fingerprint, read_built
 from components.preprocess.statistics import Statistics
 from components.preprocess.workers import Map
-from ofa.data.files import atomic_write, ensure_space
 from ofa.data.sources.records import SourceRow
 from ofa.errors import OFAError
+from ofa.files import atomic_write, ensure_space
 from ofa.progress import bar
 
 SHARDS = "shards"

@@ -62,7 +62,7 @@ def version(
     import json
 
     from components.preprocess.fetch import fetch, find_version
-    from ofa.data.files import atomic_write
+    from ofa.files import atomic_write
 
     found = find_version(**step_settings(fetch, "fetch", params))
     with atomic_write(out) as file:

@@ -20,13 +20,13 @@ from ofa.checkpoint.folder import WEIGHTS
 from ofa.checkpoint.vqgan import FOLDER, load_vqgan, save_vqgan
 from ofa.data import TABLES, Table, TableWriter
 from ofa.data.batch import NO_TOKENS, Sample
-from ofa.data.files import atomic_write, sha256_file
 from ofa.data.images import decode, encode_base64, measure, open_image
 from ofa.data.mixing import Source
 from ofa.data.ordered import Ordered
 from ofa.data.transforms import central_square, to_tensor
 from ofa.device import choose_device
 from ofa.errors import OFAError, nearest
+from ofa.files import atomic_write, sha256_file
 from ofa.metrics.pictures import perplexity
 from ofa.model.vqgan import VQGAN
 from ofa.progress import bar

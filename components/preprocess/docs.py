@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from components.preprocess.pages import TEMPLATES, render
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 
 _STYLE = "data_docs.css"
 _REMOTE = re.compile(

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ofa.data.files import atomic_write, sha256_file
 from ofa.errors import OFAError
+from ofa.files import atomic_write, sha256_file
 from ofa.progress import bar
 
 NAME = "manifest.json"

@@ -13,8 +13,8 @@ from components.preprocess.assembly import SHARDS, Assembly
 from components.preprocess.plan import make_plan
 from components.preprocess.shards import build
 from components.preprocess.workers import workers
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 PART = "part.json"
 

@@ -12,10 +12,10 @@ from components.code import code_hash
 from components.preprocess.records import Box, parse_box, parse_boxes
 from components.preprocess.statistics import Statistics
 from ofa.data import TABLES, RowError, TableWriter
-from ofa.data.files import atomic_write
 from ofa.data.images import ImageError, encode_base64, measure
 from ofa.data.shrink import shrink
 from ofa.data.sources.records import SourceRow, box_text
+from ofa.files import atomic_write
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from components.preprocess.records import parse_box, parse_boxes
 from components.preprocess.rows import table_kind
 from ofa.data import TABLES, RowError, Table
 from ofa.data.draw import Mark, draw
-from ofa.data.files import atomic_write
 from ofa.data.images import ImageError, decode, decode_base64, measure
 from ofa.data.table import Row
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.progress import track
 
 ANNOTATIONS = "annotations.jsonl"

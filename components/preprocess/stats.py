@@ -14,10 +14,10 @@ from components.preprocess.rows import table_kind
 from components.preprocess.show import draw_boxes, open_table, row_texts
 from components.preprocess.statistics import Statistics
 from ofa.data import RowError, Table
-from ofa.data.files import atomic_write
 from ofa.data.images import ImageError, measure
 from ofa.data.remote import files_like, placed
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.progress import track
 
 _HEADER = 4 << 14

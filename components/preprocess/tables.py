@@ -16,10 +16,10 @@ from components.preprocess.raw_table import TRAIN, RawTable
 from components.preprocess.workers import workers
 from components.tables import annotations_name
 from ofa.data import TableWriter
-from ofa.data.files import atomic_write, sha256_file
 from ofa.data.sources.pretraining import write_negatives
 from ofa.data.sources.vqa import write_question_types
 from ofa.errors import OFAError
+from ofa.files import atomic_write, sha256_file
 
 STATISTICS = "statistics.json"
 ANSWERS = "answers.json"

@@ -20,9 +20,9 @@ from urllib.parse import unquote
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
-from ofa.data.files import atomic_write, ensure_space
 from ofa.data.remote import explained
 from ofa.errors import OFAError
+from ofa.files import atomic_write, ensure_space
 from ofa.progress import bar
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")

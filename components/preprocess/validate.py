@@ -12,9 +12,9 @@ from components.preprocess.metadata import PICTURE, Metadata
 from components.preprocess.quarantine import Quarantine
 from components.preprocess.rows import open_raw, raw_sources, table_sources
 from components.preprocess.suites import Shares, Suite
-from ofa.data.files import atomic_write
 from ofa.data.remote import local_file
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 REPORT = "report.json"
 DOCS = "data_docs"

@@ -151,7 +151,7 @@ def _report(result, out: str, work: str) -> None:
     import json
 
     from components.train.step import RESULT
-    from ofa.data.files import atomic_write
+    from ofa.files import atomic_write
     from ofa.train.distributed import World
 
     World.disconnect()

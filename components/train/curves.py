@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from components.curves import HISTORY, VALIDATION, read_curves
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 
 
 def plot_curves(work: str | Path, title: str) -> Path | None:

@@ -17,10 +17,10 @@ from components.train.tracking import tracking
 from ofa.checkpoint import save_folder
 from ofa.checkpoint.vqgan import FOLDER
 from ofa.data import Table
-from ofa.data.files import atomic_write
 from ofa.data.lengths import text_lengths
 from ofa.data.mixing import Source, Stream
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.model import OFAModel
 from ofa.tasks import Task
 from ofa.tasks.store import save_tasks

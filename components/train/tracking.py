@@ -11,8 +11,8 @@ from typing import Any
 
 from PIL.Image import Image
 
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 EXPERIMENT = "ofa"

@@ -14,8 +14,8 @@ from torch import Tensor
 from ofa.checkpoint.arguments import args_from_config, config_from_args
 from ofa.checkpoint.names import BUFFERS, STEM, TIED, from_fairseq, to_fairseq
 from ofa.checkpoint.unpickle import Node, read
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.model.config import OFAConfig
 from ofa.model.positions import code_ids, image_buckets, token_buckets
 

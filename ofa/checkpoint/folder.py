@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ofa.checkpoint.fit import number_of_parameters, size_of
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.model import OFAConfig, OFAModel
 from ofa.text import Tokenizer
 

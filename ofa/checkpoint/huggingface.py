@@ -18,8 +18,8 @@ from ofa.checkpoint.arguments import RESNETS, args_from_config
 from ofa.checkpoint.fairseq import buffers, check_weights, convert
 from ofa.checkpoint.names import to_fairseq
 from ofa.checkpoint.unpickle import read
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.model.config import OFAConfig
 
 logger = logging.getLogger(__name__)

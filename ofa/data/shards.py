@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ofa.data.files import atomic_write
 from ofa.data.remote import RemoteFile, Unreachable, is_address, locked
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.progress import bar
 
 _MAGIC = b"OFATSV01"

@@ -9,10 +9,10 @@ from typing import IO
 
 import numpy as np
 
-from ofa.data.files import atomic_write
 from ofa.data.remote import placed
 from ofa.data.shards import Shard, open_shard
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 Row = dict[str, str | memoryview]
 

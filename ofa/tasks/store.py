@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ofa.checkpoint import read_config
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.tasks import Task, create, get
 from ofa.text import Tokenizer
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ofa.data.files import atomic_write
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 from ofa.text.tokenizer import CHINESE, ENGLISH, FIRST_ROW
 
 _MERGES_SHA256 = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ofa.data.files import atomic_write
+from ofa.files import atomic_write
 from ofa.train.distributed import World
 from ofa.train.losses import TokenLoss
 

@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
-from ofa.data.files import ensure_space, sha256_file, sync
+from ofa.files import ensure_space, sha256_file, sync
 from ofa.train.distributed import World
 
 STATE, CHECKSUMS = "state.json", "checksums.json"

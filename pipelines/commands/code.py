@@ -14,7 +14,7 @@ def code(out: Annotated[str, typer.Option(help="JSON file to write.")] = "report
     Example: `ofa code --out reports/code.json`
     """
     from components.code import step_hashes
-    from ofa.data.files import atomic_write
+    from ofa.files import atomic_write
 
     with atomic_write(out) as file:
         json.dump(step_hashes(), file, indent=2)

@@ -23,7 +23,7 @@ def profile(
     from ruamel.yaml import YAML
 
     from components.params import profile_file
-    from ofa.data.files import atomic_write
+    from ofa.files import atomic_write
 
     path = profile_file(name)
     yaml = YAML()

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from ofa.data.files import atomic_write
 from ofa.data.scenes import SceneConfig
 from ofa.data.scenes.composition import compose
+from ofa.files import atomic_write
 
 SAMPLES = {"beach": 3, "stripes": 14, "night": 12}
 """Names and numbers of the scenes: of a split of their own, so no training saw them."""

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ofa.data.files import ensure_space
 from ofa.data.scenes.annotations import caption_records, image_record, instance_records, question_records, ref_records
 from ofa.data.scenes.artwork import license_text
 from ofa.data.scenes.chinese import Chinese
@@ -22,6 +21,7 @@ from ofa.data.scenes.english import English
 from ofa.data.scenes.kinds import check_names
 from ofa.data.scenes.language import Language
 from ofa.errors import OFAError
+from ofa.files import ensure_space
 from ofa.progress import bar
 
 _CHUNK = 100  # images that a process makes before it reports

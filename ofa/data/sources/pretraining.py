@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ofa.data.files import atomic_write
 from ofa.data.sources.json_lists import read_list
 from ofa.data.sources.records import SourceRow, one_line, values
 from ofa.data.sources.vqa import clean_answer
 from ofa.errors import OFAError
+from ofa.files import atomic_write
 
 _TYPES = {"caption": "caption", "vqa": "qa", "refcoco": "visual_grounding"}
 

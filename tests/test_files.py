@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ofa.data.files import atomic_write, ensure_space, sha256_file
 from ofa.errors import OFAError
+from ofa.files import atomic_write, ensure_space, sha256_file
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
