@@ -36,6 +36,7 @@ endif
 test: install programs ## run the tests
 	ruff check .
 	ruff format --check .
+	lint-imports --no-cache --no-logo
 	OMP_NUM_THREADS=1 pytest -n 2
 
 torture: install ## kill trainings at random and compare how they end; MINUTES=60 for an hour
