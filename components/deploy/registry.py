@@ -39,6 +39,8 @@ _TALKATIVE = {
 }
 
 _PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+_CONFLICT = "BAD_REQUEST"
+"""What MLflow makes of a database that refuses a row."""
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 T = TypeVar("T")
@@ -86,8 +88,13 @@ class Registry:
         mlflow.set_registry_uri(self.uri)
         return mlflow
 
-    def call(self, action: Callable[[], T]) -> T:
+    def call(self, action: Callable[[], T], conflicts: bool = False) -> T:
         """Run an action on the registry, again after a pause when it fails for a reason that may pass.
+
+        Args:
+            action: what to run.
+            conflicts: it writes a row that another program may write at the same moment. MLflow refuses the slower one,
+                which finds the row when it tries again.
 
         Raises:
             RegistryDown: it failed at the last attempt too.
@@ -97,7 +104,7 @@ class Registry:
             try:
                 return action()
             except Exception as error:
-                if not _may_pass(error):
+                if not _may_pass(error, conflicts):
                     raise
                 pause = next(pauses, None)
                 if pause is None:
@@ -128,7 +135,7 @@ class Registry:
 
     def set_alias(self, alias: str, version: str) -> None:
         """Point an alias at a version; at once, whatever it pointed at before."""
-        self.call(lambda: self.client.set_registered_model_alias(self.name, alias, version))
+        self.call(lambda: self.client.set_registered_model_alias(self.name, alias, version), conflicts=True)
 
     def drop_alias(self, alias: str) -> None:
         """Remove an alias; nothing happens where it is not set."""
@@ -138,7 +145,8 @@ class Registry:
         """Set tags of a version."""
         for key, value in tags.items():
             self.call(
-                lambda key=key, value=value: self.client.set_model_version_tag(self.name, version, key, str(value))
+                lambda key=key, value=value: self.client.set_model_version_tag(self.name, version, key, str(value)),
+                conflicts=True,
             )
 
     def find(self, key: str, value: str, oldest: bool = False) -> Version | None:
@@ -254,13 +262,14 @@ class Registry:
         return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether trying again may help: a server, its database or its store of files does not answer."""
+def _may_pass(error: Exception, conflicts: bool) -> bool:
+    """Whether trying again may help: a server, its database or its store of files does not answer, or, where there may
+    be `conflicts`, two programs wrote one row."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
     from sqlalchemy.exc import OperationalError
 
     if isinstance(error, MlflowException):
-        return error.error_code in _PASSING
+        return error.error_code in _PASSING or (conflicts and error.error_code == _CONFLICT)
     s3 = type(error).__module__.startswith(("boto3.", "botocore."))  # only there where files are in S3
     return s3 or isinstance(error, RequestException | OperationalError | ConnectionError | TimeoutError)

@@ -1,10 +1,13 @@
 """What the registry knows of a version."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from threading import Barrier
 
 import pytest
 
+from components.deploy import registry
 from components.deploy.bundle import load_bundle
 from components.deploy.promote import register
 from components.deploy.registry import Registry
@@ -103,3 +106,24 @@ def test_a_new_registry_is_made_and_others_are_not_touched(stock, uri, finished,
     run = new.find("bundle_sha256", load_bundle(stock / "release-0").sha256).run_id
     assert [file.path for file in new.client.list_artifacts(run)] == ["report.html"]
     assert len(other.client.search_model_versions("name = 'ofa'")) == 3
+
+
+ROUNDS = 20
+
+
+def test_programs_may_set_the_same_tags_and_aliases_at_once(stock, uri, monkeypatch):
+    """MLflow looks for the row, then writes it: of two that find none the slower one is refused."""
+    stores = [Registry(uri), Registry(uri)]
+    together = Barrier(len(stores), timeout=30)
+    monkeypatch.setattr(registry, "RETRIES", (0.05, 0.05))
+
+    def work(store):
+        for number in range(ROUNDS):
+            together.wait()
+            store.tag("1", {f"tag-{number}": "same"})
+            store.set_alias(f"alias-{number}", "1")
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        for done in [pool.submit(work, store) for store in stores]:
+            done.result()
+    assert {f"tag-{number}" for number in range(ROUNDS)} <= set(stores[0].alias("alias-0").tags)
