@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ofa.text.answers import normalize_answer
+from ofa.data.answers import normalize_answer
 
 
 def accuracy(answer: str, confidences: Mapping[str, float]) -> float:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ofa.data.answers import confidence, normalize_answer
 from ofa.metrics.vqa import accuracy
-from ofa.text.answers import confidence, normalize_answer
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
 
+from ofa.data.answers import confidence, normalize_answer
 from ofa.data.sources.json_lists import read_list
 from ofa.data.sources.records import ImageFolder, SourceRow, one_line, values
 from ofa.errors import OFAError
 from ofa.files import atomic_write
-from ofa.text.answers import confidence, normalize_answer
 
 _TYPES = ("question_type", "answer_type")
 

@@ -17,9 +17,9 @@ from components.preprocess.fetch import fetch
 from components.preprocess.tables import tables
 from ofa import tasks
 from ofa.data import TABLES, Table
+from ofa.data.answers import normalize_answer
 from ofa.errors import OFAError
 from ofa.tasks.vqa import parse_answers
-from ofa.text.answers import normalize_answer
 
 QUICK = {"latency_samples": 1, "resamples": 100, "params": None}
 KINDS = {  # none is what the texts would make one guess
