@@ -4,11 +4,14 @@ import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ofa.data import TABLES, Table
 from ofa.data.remote import below, files_like, is_address, local_file, local_folder
 from ofa.errors import OFAError
-from ofa.tasks import Task
+
+if TYPE_CHECKING:  # steps that build tables need no network
+    from ofa.tasks import Task
 
 
 def table_files(folder: str | Path, names: Sequence[str], split: str) -> list[Path | str]:
@@ -26,7 +29,7 @@ def table_files(folder: str | Path, names: Sequence[str], split: str) -> list[Pa
     raise OFAError(f"{folder}: no table {names[0]}_{split}.tsv; make it with `ofa data build`")
 
 
-def open_table(folder: str | Path, task: Task, split: str, name: str = "") -> Table:
+def open_table(folder: str | Path, task: "Task", split: str, name: str = "") -> Table:
     """The table of a task: NAME_SPLIT.tsv, by default named after the task's kind and language."""
     return Table(table_files(folder, [name] if name else task.table_names, split), task.columns or TABLES[task.table])
 
