@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 
@@ -90,3 +91,10 @@ def test_what_the_code_imports_is_in_the_image(root, group):
                 if not known & locked and name not in ELSEWHERE.get(group, ()):
                     missing.setdefault(name, []).append(module)
     assert missing == {}
+
+
+@pytest.mark.parametrize("step", ("fetch", "validate", "parts", "tables", "stats"))
+def test_data_steps_need_no_network(root, step):
+    """Their image has neither torch nor tokenizers; a package's own imports count as well."""
+    code = f"import sys; sys.modules |= dict.fromkeys(('torch', 'tokenizers')); import components.preprocess.{step}"
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
