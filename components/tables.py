@@ -39,6 +39,11 @@ def negatives(folder: str | Path, language: str) -> str:
     return str(local_folder(below(folder, "negatives_zh" if language == "chinese" else "negatives")))
 
 
+def folder_of(table: str | Path) -> str:
+    """The folder or address that a file of a table lies in."""
+    return str(table).rpartition("/")[0] if is_address(table) else str(Path(table).parent)
+
+
 def annotations_name(table: str | Path) -> str:
     """Name of the annotations of a table of questions: NAME_annotations.json for NAME.tsv or its shards."""
     return re.sub(r"-\d+-of-\d+$", "", Path(table).name.removesuffix(".tsv")) + "_annotations.json"
@@ -46,6 +51,5 @@ def annotations_name(table: str | Path) -> str:
 
 def annotations(table: str | Path) -> Path | None:
     """Annotations as VQA v2 has them that lie beside a table of questions, on this machine; None where none do."""
-    folder = str(table).rpartition("/")[0] if is_address(table) else Path(table).parent
-    found = files_like(folder, glob.escape(annotations_name(table)))
+    found = files_like(folder_of(table), glob.escape(annotations_name(table)))
     return local_file(found[0]) if found else None

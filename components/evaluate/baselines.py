@@ -3,6 +3,7 @@
 They learn from the training table and are scored on the evaluated rows, by the same measure.
 """
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from components.evaluate.measure import Measure, Row
 from components.evaluate.measures import CaptionMeasure, GroundingMeasure, VqaMeasure
+from components.evaluate.pretraining import VisionLanguageMeasure
 from components.evaluate.question_types import QuestionTypes
 from components.evaluate.record import load_json
 from ofa.data import RowError, Table
@@ -22,12 +24,14 @@ from ofa.data.schema import TABLES
 from ofa.errors import OFAError
 from ofa.metrics import grounding
 from ofa.progress import track
+from ofa.tasks.vision_language import NO_YES
 from ofa.tasks.vqa import parse_answers
+from ofa.text.cleaning import pre_caption
 
 Scores = dict[str, dict[str, float]]
 
 SAMPLE = 20_000
-"""Training rows that statistics are taken from, evenly spread over the table."""
+"""Training rows that statistics are taken from."""
 CANDIDATES = 2_000
 """Training boxes that are tried as the constant box."""
 
@@ -59,18 +63,24 @@ def _caption(measure: Measure, rows: Sequence[Row], train: Table, objects: str |
 
 
 def _refcoco(measure: Measure, rows: Sequence[Row], train: Table, objects: str | None) -> Scores:
-    learned = []
-    for row in _sample(train):
-        try:
-            width, height = picture_size(row["image"])
-        except ImageError:
-            continue
-        learned.append(np.array([float(part) for part in row["box"].split(",")]) / (width, height, width, height))
-    box = best_constant_box(np.array(learned))
-    found = {"constant_box": _constant(measure, rows, lambda row: (box * np.tile(row["size"], 2)).tolist())}
+    box = best_constant_box(np.array([box for row in _sample(train) for box in _relative(row, row["box"])]))
+    found = {"constant_box": _constant(measure, rows, lambda row: _in_pixels(box, row))}
     if objects is not None:
         found["random_object"] = random_object(rows, read_objects(objects))
     return found
+
+
+def _relative(row: Mapping[str, Any], box: str) -> list[NDArray]:
+    """(4,) a box as tables hold it, relative to the sides of the row's picture; none where that cannot be read."""
+    try:
+        width, height = picture_size(row["image"])
+    except ImageError:
+        return []
+    return [np.array([float(part) for part in box.split(",")]) / (width, height, width, height)]
+
+
+def _in_pixels(box: NDArray, row: Row) -> list[float]:
+    return (box * np.tile(row["size"], 2)).tolist()
 
 
 def best_constant_box(boxes: NDArray, seed: int = 0) -> NDArray:
@@ -147,8 +157,32 @@ def _vqa(measure: Measure, rows: Sequence[Row], train: Table, objects: str | Non
     }
 
 
+def _vision_language(measure: Measure, rows: Sequence[Row], train: Table, objects: str | None) -> Scores:
+    settings = measure.task.settings
+    texts: dict[str, Counter] = {"matching": Counter([NO_YES[settings.language][False]])}
+    boxes = [np.zeros(4)]
+    for row in _sample(train):
+        if row["type"] == "qa":
+            kind, confidences = "qa", parse_answers(row["answers"])
+            text = max(confidences, key=confidences.get, default="")
+        else:
+            kind = "caption" if row["type"] == "caption" else "region_caption"
+            text = pre_caption(row["caption"], settings.max_tgt_length)
+        texts.setdefault(kind, Counter())[text] += 1
+        if row["type"] == "visual_grounding":
+            boxes += _relative(row, row["answers"])
+    usual = {kind: _most_frequent(counts) for kind, counts in texts.items()}
+    box = best_constant_box(np.array(boxes))
+
+    def answer(row: Row) -> Any:
+        return _in_pixels(box, row) if row["kind"] == "grounding" else usual.get(row["kind"], "")
+
+    return {"most_frequent_answer_by_sort": _constant(measure, rows, answer)}
+
+
 def _constant(measure: Measure, rows: Sequence[Row], predict: Callable[[Row], Any]) -> dict[str, float]:
-    return measure.measure([row | {"prediction": predict(row), "score": 0.0} for row in rows]).scores
+    """Scores of a predictor, which has no loss."""
+    return measure.measure([row | {"prediction": predict(row), "score": 0.0, "loss": None} for row in rows]).scores
 
 
 def _most_frequent(values: Sequence[str] | Counter) -> str:
@@ -160,13 +194,18 @@ def _most_frequent(values: Sequence[str] | Counter) -> str:
 
 
 def _sample(train: Table) -> Iterator[Mapping[str, Any]]:
-    """Up to `SAMPLE` readable rows, evenly spread."""
-    step = max(1, len(train) // SAMPLE)
-    for number in track(range(0, len(train), step), label="baselines", unit="row"):
+    """Up to `SAMPLE` readable rows, in the table's order; drawn, since every third, say, may be of one sort."""
+    numbers = sorted(random.Random(0).sample(range(len(train)), min(SAMPLE, len(train))))
+    for number in track(numbers, label="baselines", unit="row"):
         try:
             yield train[number]
         except RowError:  # validation reports those
             continue
 
 
-_BASELINES = {CaptionMeasure: _caption, GroundingMeasure: _refcoco, VqaMeasure: _vqa}
+_BASELINES = {
+    CaptionMeasure: _caption,
+    GroundingMeasure: _refcoco,
+    VisionLanguageMeasure: _vision_language,
+    VqaMeasure: _vqa,
+}

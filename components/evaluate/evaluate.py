@@ -21,8 +21,12 @@ from components.evaluate.measure import Measured, Row
 from components.evaluate.measures import measure_for
 from components.evaluate.predict import Job, latency, predict
 from components.evaluate.record import PREDICTIONS, Evaluation, Lineage, Slice, Speed
+from components.tables import folder_of, negatives
+from ofa import tasks
 from ofa.errors import OFAError
 from ofa.files import atomic_write
+from ofa.tasks.store import settings_of
+from ofa.tasks.vision_language import VisionLanguage
 
 RUN, REJECTED = "run.json", "rejected.jsonl"
 
@@ -88,7 +92,7 @@ def evaluate(
         task=task,
         checkpoint=checkpoint,
         table=tuple(paths),
-        settings=dict(settings or {}),
+        settings=_matching(task, checkpoint, paths[0], settings or {}),
         search=dict(search or {}),
         batch_size=batch_size,
         workers=workers,
@@ -153,6 +157,17 @@ def evaluate(
     if metrics:
         _save_numbers(Path(metrics), result)
     return result
+
+
+def _matching(task: str, checkpoint: str, table: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings; a task that says whether a text is true of a picture is also asked that, of wrong texts that lie
+    beside the table."""
+    if not issubclass(tasks.get(task), VisionLanguage) or settings.get("negatives"):
+        return dict(settings)
+    instance = tasks.create(task, settings_of(checkpoint, task) | dict(settings))
+    if not instance.settings.matching_ratio:
+        return dict(settings)
+    return {"evaluate_matching": True, "negatives": negatives(folder_of(table), instance.settings.language), **settings}
 
 
 def _start_or_continue(

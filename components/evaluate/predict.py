@@ -132,10 +132,11 @@ class Judged:
         return self.task.name
 
     def sample(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
-        made = self.task.sample(row, train, rng)
-        samples = made if isinstance(made, list) else [made]
         columns = {name: value for name, value in row.items() if name not in ("image", "row")}
         name = self.measure.key(row) or str(row["row"])
+        # What a row draws is its own: the same beside any other rows, and where a run goes on.
+        made = self.task.sample(row, train, random.Random(f"{self.seed} {name}"))
+        samples = made if isinstance(made, list) else [made]
         known = {"uniq_id": name, "image_id": columns.get("image_id") or name, "row": row["row"]}
         for number, sample in enumerate(samples):
             further = {"uniq_id": f"{name}#{number}", "further_of": name} if number else {}

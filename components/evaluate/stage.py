@@ -9,12 +9,11 @@ from components.evaluate.evaluate import evaluate
 from components.evaluate.judges import Judges
 from components.evaluate.record import Evaluation
 from components.params import section
-from components.tables import negatives, table_files
+from components.tables import table_files
 from ofa import tasks
 from ofa.errors import OFAError
 from ofa.settings import build
 from ofa.tasks.store import settings_of
-from ofa.tasks.vision_language import VisionLanguage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +89,6 @@ def evaluate_stage(
     checkpoint = checkpoint or f"models/{tasks.get(task).name}"
     instance = tasks.create(task, settings_of(checkpoint, task) | dict(settings or {}))
     names = [name] if name else instance.table_names
-    if isinstance(instance, VisionLanguage):
-        matching = {"evaluate_matching": True, "negatives": negatives(tables, instance.settings.language)}
-        settings = matching | dict(settings or {})
     return evaluate(
         task,
         checkpoint,

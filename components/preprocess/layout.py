@@ -8,7 +8,7 @@ The layout is that of `ofa.data.sources`; files may keep the names under which t
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -199,12 +199,13 @@ class RawData:
             yield RawTable(f"detection_{file.split}", "detection", "detection", file.split, rows)
 
     def _vision_language(self, tables: Sequence[RawTable]) -> Iterator[RawTable]:
-        for split, language, parts in _by_split(tables):
+        answered = [table for table in tables if table.kind != "vqa" or table.annotations is not None]
+        for split, language, parts in _by_split(answered, dict.fromkeys(table.split for table in answered)):
             rows = partial(self._without_held_out, partial(self._pairs, parts, split), split)
             yield RawTable(f"vision_language{language}_{split}", "vision_language", "vision_language", split, rows)
 
     def _text(self, tables: Sequence[RawTable]) -> Iterator[RawTable]:
-        for split, language, parts in _by_split(tables):
+        for split, language, parts in _by_split(tables, (TRAIN, "val")):
             # The facts about kinds of objects are in English.
             instances = [file.path for file in self._instances if file.split == split == TRAIN and not language]
             rows = partial(self._texts, parts, instances)
@@ -234,9 +235,9 @@ def _is_empty(path: Path) -> bool:
     return not any(content.get(name) for name in records)
 
 
-def _by_split(tables: Sequence[RawTable]) -> Iterator[tuple[str, str, list[RawTable]]]:
-    """Split, suffix of the language and tables of the splits that pretraining uses."""
-    for split in (TRAIN, "val"):
+def _by_split(tables: Sequence[RawTable], splits: Iterable[str]) -> Iterator[tuple[str, str, list[RawTable]]]:
+    """Split, suffix of the language, and the tables of both."""
+    for split in splits:
         for language in ("", "_zh"):
             wanted = [table for table in tables if table.name == f"{table.dataset}{language}_{split}"]
             if wanted:

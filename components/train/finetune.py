@@ -142,13 +142,15 @@ def validation(task: Task, table: Table, rows: int, samples: Samples, max_bad_ro
 def _good_rows(
     source: Source, numbers: Sequence[int], rng: random.Random
 ) -> tuple[list[int], list[Sample], list[RowError]]:
-    """Those of the rows that can be used, their samples, one each, and what is wrong with the others."""
+    """For each sample its row, the samples of the rows that can be used, and what is wrong with the others."""
     source.ahead(numbers)
-    good, made, errors = [], [], []
+    rows, made, errors = [], [], []
     for number in numbers:
         try:
-            made += source.read(number, rng)
-            good.append(number)
+            samples = source.read(number, rng)
         except RowError as error:
             errors.append(error)
-    return good, made, errors
+            continue
+        made += samples
+        rows += [number] * len(samples)
+    return rows, made, errors

@@ -9,6 +9,7 @@ from ofa.data.draw import Mark, draw
 from ofa.data.images import open_image
 from ofa.tasks.base import Prediction
 from ofa.tasks.boxes import Box, Region
+from ofa.tasks.vision_language import Truth
 
 SHOWN = 8
 """Pictures on a sheet."""
@@ -42,6 +43,8 @@ class Samples:
 
 def sample(picture: Image.Image, value: Any, truth: Any) -> Image.Image:
     """A picture with what is predicted of it and what is true: as boxes, or as texts below."""
+    if isinstance(truth, Truth):
+        truth = truth.value
     if isinstance(value, Box) and isinstance(truth, Region):
         marks = [Mark(value.xyxy, "", PREDICTED)]
         if truth.box is not None:

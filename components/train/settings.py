@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from components.params import load_params
+from components.tables import negatives
 from ofa.data.remote import below, local_file
 from ofa.data.schema import TABLES
 from ofa.errors import OFAError, nearest
 from ofa.model import OFAConfig
 from ofa.model.vqgan import VQGANConfig
 from ofa.settings import build
-from ofa.tasks import Task, create
+from ofa.tasks import Task, create, get
 from ofa.tasks.answers import read_answers
 from ofa.tasks.base import Language
 from ofa.tasks.pretrain import TASKS, PretrainSettings
+from ofa.tasks.vision_language import VisionLanguage
 from ofa.train.config import TrainConfig
 from ofa.train.vqgan import CodingConfig
 
@@ -159,12 +161,15 @@ class FinetuneSection:
     """What differs from the section `train`."""
 
     def make_task(self, name: str, tables: str | Path) -> Task:
-        """The task; `answers_file` and `labels_file` in its settings are files of the folder `tables`."""
+        """The task; `answers_file` and `labels_file` in its settings are files of the folder `tables`, and so are the
+        wrong texts of image-text matching."""
         settings = dict(self.settings)
         try:
             for key in ("answers", "labels"):
                 if settings.get(f"{key}_file"):
                     settings[key] = read_answers(local_file(below(tables, settings.pop(f"{key}_file"))))
+            if get(self.task or name) is VisionLanguage and settings.get("matching_ratio", 1) > 0:
+                settings.setdefault("negatives", negatives(tables, settings.get("language", "english")))
             return create(self.task or name, settings)
         except OFAError as error:
             raise OFAError(f"finetune.{name}: {error}") from None

@@ -1,7 +1,7 @@
 """The mixture of pretraining: pictures with texts, texts, pictures, and detection."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ofa.data.mixing import Source
 from ofa.errors import OFAError, nearest
@@ -92,9 +92,7 @@ def answering_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[st
 
 def known_tasks(kinds: Iterable[str], settings: PretrainSettings) -> dict[str, Task]:
     """All tasks that a network can be asked for after pretraining on tables of these kinds, by name."""
-    # The folder of negatives goes with the tables, not with the network.
-    kept = replace(settings, vision_language=replace(settings.vision_language, negatives=None))
-    learned = make_tasks([kind for kind in kinds if not kind.endswith("_zh")], kept)
+    learned = make_tasks([kind for kind in kinds if not kind.endswith("_zh")], settings)
     return answering_tasks(kinds, settings) | {task.name: task for task in learned.values()}
 
 

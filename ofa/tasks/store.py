@@ -21,8 +21,12 @@ TASKS = "tasks.json"
 
 def save_tasks(folder: str | Path, tasks: Mapping[str, Task]) -> None:
     """Write the settings of `tasks`, by name, into a checkpoint folder."""
+    settings = {name: dataclasses.asdict(task.settings) for name, task in tasks.items()}
+    for values in settings.values():
+        if "negatives" in values:  # a folder that goes with tables, not with a network
+            values["negatives"] = None
     with atomic_write(Path(folder) / TASKS) as file:
-        json.dump({name: dataclasses.asdict(task.settings) for name, task in tasks.items()}, file, indent=2)
+        json.dump(settings, file, indent=2)
         file.write("\n")
 
 

@@ -52,15 +52,16 @@ class VisionLanguageSettings(BoxSettings):
     """Patches of a training picture that the encoder reads, drawn anew each time, to save time; 0 reads all. The
     original's pretraining reads 196 of 576."""
     matching_ratio: float = 1.0
-    """Probability that a row of type caption or qa also gives a matching sample."""
+    """Probability that a training row of type caption or qa also gives a matching sample."""
     positive_ratio: float = 0.5
     """Share of matching samples whose answer is yes."""
     evaluate_matching: bool = False
-    """Give matching samples in evaluation as well."""
+    """Give matching samples in evaluation as well, of every row of these types."""
     negatives: str | None = None
     """Folder of wrong captions and answers, see `ofa.tasks.negatives`; needed unless `matching_ratio` is 0."""
     region_caption_ratio: float = 1.0
-    """Probability that a row of type visual_grounding also gives a sample of grounded captioning."""
+    """Probability that a training row of type visual_grounding also gives a sample of grounded captioning; in
+    evaluation every one does, unless this is 0."""
     type_weights: dict[str, float] = field(default_factory=dict)
     """Factor of the loss of a row's samples by its type (caption, qa, visual_grounding); 1 where none is given. The
     loss is a mean over tokens, so that without it the two tokens of an answer count little beside a caption."""
@@ -146,7 +147,7 @@ class VisionLanguage(ImageTask):
             return [sample]
         wrong = self.negatives.caption(text, row["objects"], rng)
         claims = [self.prompt(MATCH_CAPTION).format(pre_caption(claim, longest)) for claim in (wrong, text)]
-        return [sample, *self._matching(row, claims, 1.0, rng)]
+        return [sample, *self._matching(row, claims, 1.0, train, rng)]
 
     def _answer(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
         question = pre_question(row["question"], self.settings.max_src_length)
@@ -158,7 +159,7 @@ class VisionLanguage(ImageTask):
             return [sample]
         wrong = self.negatives.answer(answer, confidence, rng)
         claims = [self.prompt(MATCH_ANSWER).format(question, claim) for claim in (wrong, answer)]
-        return [sample, *self._matching(row, claims, confidence, rng)]
+        return [sample, *self._matching(row, claims, confidence, train, rng)]
 
     def _grounding(self, row: Mapping[str, Any], train: bool, rng: random.Random) -> list[Sample]:
         settings = self.settings
@@ -172,7 +173,7 @@ class VisionLanguage(ImageTask):
         bins = self._bins(boxes)
         ask = self.encode(self.prompt(refcoco.PROMPTS).format(text))
         samples = [self.seq2seq(row["uniq_id"], self.source(ask), bins, reference=Truth("grounding", truth))]
-        if settings.region_caption_ratio == 1 or rng.random() < settings.region_caption_ratio:
+        if _gives(settings.region_caption_ratio, train, rng):
             source = self.source(self.encode(self.prompt(region_caption.PROMPTS)), bins)
             target = self.encode(f" {short}")
             samples.append(self.seq2seq(row["uniq_id"], source, target, reference=Truth("region_caption", short)))
@@ -182,11 +183,11 @@ class VisionLanguage(ImageTask):
         return (train or self.settings.evaluate_matching) and self.settings.matching_ratio > 0
 
     def _matching(
-        self, row: Mapping[str, Any], claims: Sequence[str], confidence: float, rng: random.Random
+        self, row: Mapping[str, Any], claims: Sequence[str], confidence: float, train: bool, rng: random.Random
     ) -> list[Sample]:
         """A yes-or-no sample on the wrong or the true one of two claims, or none."""
         true = rng.random() >= 1 - self.settings.positive_ratio
-        if self.settings.matching_ratio < 1 and rng.random() >= self.settings.matching_ratio:
+        if not _gives(self.settings.matching_ratio, train, rng):
             return []
         verdict = NO_YES[self.settings.language][true]
         return [self._sample(row, self.encode(claims[true]), verdict, Truth("matching", verdict), confidence)]
@@ -236,3 +237,8 @@ class VisionLanguage(ImageTask):
             right = [truth.get(value, 0.0) if kind == "qa" else float(value == truth) for value, truth in pairs]
             scores[f"{kind}/{'accuracy' if kind in ('qa', 'matching') else 'exact_match'}"] = sum(right) / len(right)
         return scores
+
+
+def _gives(ratio: float, train: bool, rng: random.Random) -> bool:
+    """Whether a row gives its second sample: in training with this probability, in evaluation if training ever does."""
+    return ratio > 0 if not train else ratio == 1 or rng.random() < ratio

@@ -89,6 +89,14 @@ def test_evaluation_is_deterministic_and_has_no_matching(table):
     assert torch.equal(a.image, b.image) and a.target.tolist() == b.target.tolist()
 
 
+def test_in_evaluation_a_row_gives_its_second_sample_whenever_training_ever_does(table, negatives):
+    settings = {"patch_image_size": 64, "negatives": negatives, "evaluate_matching": True}
+    seldom = {"matching_ratio": 0.01, "region_caption_ratio": 0.01}
+    for changes, count in ((seldom, 16), ({"matching_ratio": 0.0, "region_caption_ratio": 0.0}, 8)):
+        task = create("vision_language", settings | changes)
+        assert sum(len(task.sample(table[i], False, random.Random(i))) for i in range(8)) == count
+
+
 def test_reading_a_box_back(table):
     task = create("vision_language", {"patch_image_size": 384})
     sample = task.sample(table[4], False, random.Random(0))[0]

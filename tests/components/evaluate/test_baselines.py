@@ -48,6 +48,32 @@ def test_most_frequent_answer_of_all_and_of_each_question_type(score_baselines):
     assert per_type == pytest.approx((0.6 + 1.0 + 0.3 + 0) / 4), "an unknown type falls back to the answer of all"
 
 
+def test_the_most_frequent_answer_of_each_sort(score_baselines):
+    """All pictures are 80 x 60; training's first rows of a picture are of one sort, as tables have them."""
+    caption, qa = {"type": "caption", "dataset": "x"}, {"type": "qa", "dataset": "x"}
+    region = {"type": "visual_grounding", "dataset": "x", "answers": "0,0,40,60"}
+    train = [caption | {"caption": "A dog"}, qa, region | {"caption": "the cat"}] * 3 + [qa | {"answers": "1|!+no"}] * 2
+    test = [
+        *(caption | {"caption": text} for text in ("a dog", "a cat")),
+        *(qa | {"answers": answer} for answer in ("0.6|!+yes&&1|!+no", "1|!+2")),
+        *(region | {"caption": "the cat", "answers": box} for box in ("0,0,40,55", "50,0,80,60")),
+    ]
+    settings = {"matching_ratio": 0.0, "patch_image_size": 64, "max_image_size": 64, "num_bins": 126}
+    found = score_baselines("vision_language", train, test, settings=settings, search={"beam": 1, "max_len_b": 4})
+    scores = found["most_frequent_answer_by_sort"]
+    expected = {"caption": 0.5, "qa": 0.3, "grounding": 0.5, "region_caption": 1.0}
+    assert {kind: scores[f"{kind}/accuracy"] for kind in expected} == pytest.approx(expected)
+    assert "loss" not in scores
+
+
+def test_statistics_come_from_all_sorts_of_a_long_table(score_baselines, monkeypatch):
+    monkeypatch.setattr("components.evaluate.baselines.SAMPLE", 30)
+    train = [{"question": "Is it red?"}, {"question": "How many?", "answers": "1|!+2"}] * 30
+    test = [{"question": "How many?", "answers": "1|!+2"}]
+    found = score_baselines("vqa", train, test)["most_frequent_answer_per_question_type"]
+    assert found["accuracy"] == 1.0, "every second row is of the same type"
+
+
 def test_the_constant_box_is_relative_to_each_picture(score_baselines):
     """All pictures are 80 x 60; in training the box is the left half, half of the test boxes are too."""
     train = [{"box": "0,0,40,60"}] * 3 + [{"box": "60,40,80,60"}] * 2

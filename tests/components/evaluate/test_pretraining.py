@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from components.evaluate.measures import measure_for
 from components.evaluate.pretraining import losses
 from ofa.data.batch import PAD, collate
 from ofa.data.schema import TABLES
+from ofa.data.sources.pretraining import write_negatives
 from ofa.data.table import Table
 from ofa.model import OFAConfig, OFAModel
 from ofa.tasks import create
@@ -53,6 +55,26 @@ def test_a_run_that_was_cut_within_a_row_predicts_the_row_again(table, network, 
     path.write_text("".join(json.dumps(row) + "\n" for row in (rows[0], rows[1], further)))
     assert run(table, network, tmp_path / "out").scores == pytest.approx(whole)
     assert [row["uniq_id"] for row in lines(tmp_path / "out")] == [row["uniq_id"] for row in rows]
+
+
+def test_what_a_row_draws_depends_on_no_other_row(write_table, network, tmp_path):
+    """Wrong captions are drawn; another number of processes, or a run that goes on, draws the same."""
+    captions = [f"a {color} square" for color in ("red", "green", "blue")] * 4
+    rows = [ROW | {"type": "caption", "caption": text, "objects": "square"} for text in captions]
+    table = write_table("vision_language", rows)
+    write_negatives(Path(table).parent / "negatives", [f"{n} circles" for n in range(50)], ["square", "circle"])
+    settings = SETTINGS | {"augment": False, "matching_ratio": 0.3}
+    prompts = []
+    for name, processes in (("one", 1), ("two", 2), ("one", 1)):
+        out = tmp_path / name
+        if out.exists():
+            path = out / "predictions.jsonl"
+            path.write_text("".join(path.read_text().splitlines(keepends=True)[7:]))
+        options = {"settings": settings, "search": {"beam": 1, "max_len_b": 4}, "processes": processes}
+        evaluate("vision_language", network(), table, str(out), batch_size=2, resamples=10, **options)
+        prompts.append([(row["uniq_id"], row["prompt"]) for row in lines(out)])
+    assert prompts[0] == prompts[1] == prompts[2] and len(set(prompts[0])) == 2 * len(rows)
+    assert {row["kind"] for row in lines(tmp_path / "two")} == {"caption", "matching"}
 
 
 @pytest.mark.parametrize("restricted", [False, True])

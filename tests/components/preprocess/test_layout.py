@@ -71,6 +71,15 @@ def test_questions_without_public_answers_are_read(coco):
     assert row["answers"] == ""
 
 
+def test_every_split_with_answers_has_a_table_of_vision_and_language(coco):
+    tables = RawData(coco).tables
+    made = {table.split: list(table.rows()) for table in tables.values() if table.kind == "vision_language"}
+    assert set(made) == {"train", "val", "testA", "test"}, "test-dev has questions alone, without answers"
+    assert {row["type"] for row in made["val"]} == {"caption", "qa"}
+    assert {row["type"] for row in made["test"]} <= {"visual_grounding"}
+    assert {table.split for table in tables.values() if table.kind == "text"} == {"train", "val"}
+
+
 def test_pictures_that_measure_a_task_are_kept_out_of_pretraining(coco):
     tables = RawData(coco).tables
     # Picture 9 is in the training split of captions and questions, but in testA of refcoco.

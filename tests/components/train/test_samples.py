@@ -6,6 +6,7 @@ from components.train.curves import plot_curves
 from components.train.samples import GAP, PREDICTED, SHOWN, SIDE, TRUE, Samples, sample, sheet
 from ofa.tasks.base import Prediction
 from ofa.tasks.boxes import Box, Region
+from ofa.tasks.vision_language import Truth
 from ofa.train.history import History
 
 BLACK = Image.new("RGB", (SIDE, SIDE))
@@ -16,6 +17,14 @@ def test_boxes_are_drawn_where_they_are():
     assert shown.getpixel((20, 70)) == ImageColor.getrgb(PREDICTED)
     assert shown.getpixel((150, 200)) == ImageColor.getrgb(TRUE)
     assert shown.getpixel((70, 70)) == (0, 0, 0)
+
+
+def test_what_a_sample_of_pretraining_asks_for_is_shown_as_its_own_kind():
+    region = Region(BLACK.size, (150, 160, 250, 260), "the cat")
+    box, text = Box(20, 30, 100, 110), "the dog"
+    assert sample(BLACK, box, Truth("grounding", region)).tobytes() == sample(BLACK, box, region).tobytes()
+    shown = sample(BLACK, text, Truth("region_caption", "the cat"))
+    assert shown.tobytes() == sample(BLACK, text, "the cat").tobytes()
 
 
 def test_texts_stand_below_and_differ_with_the_prediction():

@@ -9,6 +9,8 @@ import pytest
 import torch
 import yaml
 
+from components.evaluate.record import load
+from components.evaluate.stage import evaluate_stage
 from components.lineage import checkpoint_hash, read_origin
 from components.train import run
 from components.train.finetune import finetune
@@ -49,6 +51,26 @@ def test_each_step_starts_where_the_last_one_ended(workplace, small_tables, para
     assert len({origin["settings_sha256"] for origin in origins}) == 3
     (box,) = OFA.from_pretrained("models/refcoco", device="cpu").ground(_picture(small_tables), "the cat")
     assert box.x1 <= 80 and box.y1 <= 64
+
+
+def test_a_network_of_all_of_pretrainings_tasks(workplace, small_tables, params):
+    """Its rows give two samples, of which some are judged true or false; the folder of wrong ones stays behind."""
+    tables, settings = str(small_tables), yaml.safe_load(params.read_text())
+    learned = settings["pretrain"]["tasks"]["vision_language"]
+    settings["finetune"]["vision_language"] = {"settings": learned, "validation_rows": 40, "workers": 0}
+    params.write_text(yaml.safe_dump(settings))
+    pretrain(tables, "models/pretrain", "runs/pretrain", "", str(params))
+    result = finetune("vision_language", tables, "models/pretrain", params=str(params))
+    assert result.steps == 3 and {"grounding/acc@0.5", "region_caption/exact_match"} < result.metrics.keys()
+    assert saved_settings("models/vision_language")["vision_language"]["negatives"] is None
+    model = OFA.from_pretrained("models/vision_language", device="cpu")
+    asked = {"text": "what does the image describe?", "image": _picture(small_tables)}
+    (said,) = model.predict(model.task("instruction"), [asked])
+    assert isinstance(said.value.text, str)
+    for task in ("vision_language", "region_caption"):
+        found = evaluate_stage(task, "models/vision_language", tables, "test", params="", limit=6, out=f"out/{task}")
+        assert found.rows == (12 if task == "vision_language" else 6)
+    assert "matching/accuracy" in load("out/vision_language").scores
 
 
 def test_the_same_step_again_changes_nothing(workplace, small_tables, params):
