@@ -12,6 +12,7 @@ SHOWN = {
     "caption": ("CIDEr", "Bleu_4", "METEOR", "ROUGE_L"),
     "refcoco": ("Acc@0.5", "mean_IoU"),
     "vqa": ("accuracy", "yes/no", "number", "other"),
+    "vision_language": ("accuracy", "region_caption/CIDEr", "grounding/accuracy", "qa/accuracy"),
 }
 """The first metric of each task is its primary one."""
 
@@ -76,8 +77,11 @@ def _scores(folder: Path):
 
 def _tasks(folder: Path) -> dict[str, tuple[str, ...]]:
     """The metrics to show of each task that was evaluated; of a task in Chinese those of the same in English."""
-    chinese = {f"{task}_zh": names for task, names in SHOWN.items() if (folder / f"{task}_zh.json").is_file()}
-    return SHOWN | chinese
+    known = SHOWN | {f"{task}_zh": names for task, names in SHOWN.items()}
+    found = {task: names for task, names in known.items() if (folder / f"{task}.json").is_file()}
+    if not found:
+        raise OFAError(f"{folder}: no metrics; run the pipeline first with `dvc repro`")
+    return found
 
 
 def _best_baseline(numbers: dict[str, Any], name: str) -> tuple[str, str]:

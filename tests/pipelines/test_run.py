@@ -14,7 +14,7 @@ from ofa.settings import load_yaml
 from pipelines.commands.pipeline import app
 from pipelines.run import RUNNERS, run
 
-TASKS = ("caption", "refcoco", "vqa")
+TASKS = ("caption", "refcoco", "vqa", "vision_language")
 
 
 @pytest.fixture(scope="module")

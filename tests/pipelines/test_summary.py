@@ -50,6 +50,7 @@ def test_tasks_in_chinese_come_after_the_same_in_english(finished):
         ["caption", "CIDEr", "0.510"],
         ["refcoco", "Acc@0.5", "0.520"],
         ["vqa", "accuracy", "0.530"],
+        ["vision_language", "accuracy", "0.540"],
         ["vqa_zh", "accuracy", "0.530"],
     ]
 
@@ -58,4 +59,4 @@ def test_before_a_run_it_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = CliRunner().invoke(app, ["summary"])
     assert found.exit_code == 1
-    assert "metrics/caption.json: not there; run the pipeline first with `dvc repro`" in found.output
+    assert "metrics: no metrics; run the pipeline first with `dvc repro`" in found.output
