@@ -5,15 +5,18 @@ import copy
 import json
 import logging
 import os
+import signal
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from kfp import local
 
 from components.deploy.registry import Registry
@@ -106,6 +109,43 @@ def undisturbed() -> Iterator[None]:
         logger.handlers[:] = handlers
 
 
+@contextmanager
+def _scratch() -> Iterator[None]:
+    """While the block runs, temporary files of processes that it starts lie in a folder of its own, which goes with it:
+    KFP leaves the program of every step behind."""
+    with tempfile.TemporaryDirectory(prefix="ofa-run-", ignore_cleanup_errors=True) as folder:
+        before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["TMPDIR"]
+            os.environ.update({"TMPDIR": before} if before is not None else {})
+
+
+@contextmanager
+def _stoppable(seconds: float = 60.0) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop the steps that run, too; a training has `seconds` to write a checkpoint."""
+
+    def stop(signum: int, _: Any) -> None:
+        steps = psutil.Process().children(recursive=True)
+        for process in steps:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signum)
+        for process in psutil.wait_procs(steps, seconds)[1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        raise SystemExit(128 + signum)
+
+    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = [signal.signal(signum, stop) for signum in signals]
+    try:
+        yield
+    finally:
+        for signum, handler in zip(signals, before, strict=True):
+            signal.signal(signum, handler)
+
+
 def _refuse_unseen(folders: Mapping[str, str], root: Path) -> None:
     """Refuse folders of this machine that containers do not see: all but those in `root`."""
     for key, folder in folders.items():
@@ -153,9 +193,10 @@ def run(
     Registry(registry).experiment()  # a database is made here once, not by two steps at the same time
     before = set(root.iterdir())
     start = time.monotonic()
-    local.init(RUNNERS[runner](), pipeline_root=str(root), workspace_root=tempfile.mkdtemp(), raise_on_error=True)
+    # No step asks for a workspace, a volume of the run. KFP makes a folder for it here unless its name is empty.
+    local.init(RUNNERS[runner](), pipeline_root=str(root), workspace_root="", raise_on_error=True)
     failed = False
-    with _no_second_attempts(chosen), undisturbed(), warnings.catch_warnings():
+    with _no_second_attempts(chosen), undisturbed(), _scratch(), _stoppable(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Task '.*': settings", UserWarning)  # of clusters
         try:
             chosen.component(**values, registry=registry)

@@ -147,5 +147,6 @@ def kfp_here(tmp_path, monkeypatch, root):
     monkeypatch.setenv("PYTHONPATH", str(root))
     folder = tmp_path / "outputs"
     with undisturbed():
-        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder), raise_on_error=True)
+        runner = local.SubprocessRunner(use_venv=False)
+        local.init(runner, pipeline_root=str(folder), workspace_root="", raise_on_error=True)
         yield folder

@@ -1,9 +1,15 @@
 """Pipelines at their smallest setting run here from data to champion; a step that fails stops them, and it is told."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -102,13 +108,39 @@ def test_networks_that_exist_are_judged_without_being_registered(released, start
     assert len(store.client.search_model_versions("name = 'ofa'")) == 1
 
 
-def test_a_failed_step_stops_the_run_and_the_last_page_says_so(start, tmp_path):
+def test_a_failed_step_stops_the_run_and_the_last_page_says_so(start, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     said = start("finetune", f"fetch.source={tmp_path / 'nowhere'}", "--out", tmp_path / "out", code=2)
     assert said.keys() == {"error"}, "1 would say that the gate rejected"
     (end,) = (tmp_path / "out").glob("*/close-run/page.html")
     assert "a step failed" in said["error"] and said["error"].endswith(str(end))
     assert "FAILED" in end.read_text()
     assert not list((tmp_path / "out").glob("*/build-tables"))
+    assert not list(temporary.iterdir()), "nothing of the steps is left where temporary files go"
+    assert os.environ["TMPDIR"] == str(temporary)
+
+
+def test_a_run_that_is_told_to_stop_stops_its_step_and_leaves_no_temporary_files(root, tmp_path):
+    temporary, out = tmp_path / "temporary", tmp_path / "out"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "pipelines.cli", "pipeline", "run", "finetune", "--profile", "smoke"]
+    environment = os.environ | {"PYTHONPATH": str(root), "TMPDIR": str(temporary)}
+    with subprocess.Popen([*command, "--out", str(out)], cwd=root, env=environment, stdout=subprocess.DEVNULL) as run:
+        try:
+            end = time.monotonic() + 120
+            while not list(temporary.glob("*/*/ephemeral_component.py")):
+                assert run.poll() is None and time.monotonic() < end, "no step began"
+                time.sleep(0.1)
+            steps = psutil.Process(run.pid).children(recursive=True)
+            run.terminate()
+            assert run.wait(90) == 128 + signal.SIGTERM
+        finally:
+            run.kill()
+    assert steps and not psutil.wait_procs(steps, 5)[1]
+    assert not list(temporary.iterdir())
 
 
 def test_what_cannot_be_run_is_refused(tmp_path, root):
