@@ -18,26 +18,17 @@ import yaml
 
 from components.deploy.registry import CHAMPION, MODEL, Registry
 from components.deploy.smoke import smoke
+from components.kubernetes import Cluster, Object, title
 from ofa.errors import OFAError
 
 VERSION = "ofa/version"
 """Annotation of the objects with the version that they serve."""
 
-MANAGER = "ofa"
-
-PATHS = {
-    "Deployment": "/apis/apps/v1/namespaces/{}/deployments/{}",
-    "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/{}",
-    "InferenceService": "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices/{}",
-    "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets/{}",
-    "Service": "/api/v1/namespaces/{}/services/{}",
-}
-"""Kinds that make up the service, and where the cluster keeps them."""
+KINDS = ("Deployment", "HorizontalPodAutoscaler", "InferenceService", "PodDisruptionBudget", "Service")
+"""What makes up the service; other objects of its name, such as its namespace, are not a version's."""
 
 _SERVERS = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 """What the cluster adds to an object's metadata."""
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,57 +39,6 @@ class Deployed:
     diff: str
     """How the cluster's objects change, as a unified diff of YAML; empty where nothing does."""
     applied: bool
-
-
-class Cluster:
-    """The service's objects in one cluster.
-
-    Args:
-        client: `kubernetes.client.ApiClient`; by default one of the current context or of the pod that this runs in.
-    """
-
-    def __init__(self, client: Any = None):
-        if client is None:
-            from kubernetes import client as api
-            from kubernetes import config
-
-            try:
-                config.load_config()
-            except config.ConfigException as error:
-                raise OFAError(f"no cluster: {error}; set KUBECONFIG, or run it in a pod") from error
-            client = api.ApiClient()
-        self._client = client
-
-    def get(self, found: Object) -> Object | None:
-        """The object as the cluster has it; None where it has none."""
-        return self._call("GET", found, missing=None)
-
-    def apply(self, found: Object, dry: bool = False) -> Object:
-        """Make the object as it is given; what it comes to."""
-        query = [("fieldManager", MANAGER), ("force", "true"), *([("dryRun", "All")] if dry else [])]
-        return self._call("PATCH", found, query, found)
-
-    def delete(self, found: Object) -> None:
-        """Take the object away."""
-        self._call("DELETE", found, missing=None)
-
-    def _call(self, method: str, found: Object, query: Sequence = (), body: Any = None, missing: Any = OFAError) -> Any:
-        from kubernetes.client import ApiException
-        from urllib3.exceptions import HTTPError
-
-        path = PATHS[found["kind"]].format(found["metadata"]["namespace"], found["metadata"]["name"])
-        headers = {"Accept": "application/json", "Content-Type": "application/apply-patch+yaml"}
-        try:
-            return self._client.call_api(
-                path, method, query_params=list(query), header_params=headers, body=body, response_type="object",
-                auth_settings=["BearerToken"], _return_http_data_only=True,
-            )  # fmt: skip
-        except ApiException as error:
-            if error.status == 404 and missing is None:
-                return None
-            raise OFAError(f"{_name(found)}: the cluster refuses to {method}: {error.status} {error.reason}") from error
-        except HTTPError as error:
-            raise OFAError(f"the cluster does not answer: {error}") from error
 
 
 def deploy(
@@ -148,13 +88,12 @@ def deploy(
     try:
         for found in wanted:
             cluster.apply(found)
-            say(f"{_name(found)}: applied for version {number}")
+            say(f"{title(found)}: applied for version {number}")
         _wait(cluster, wanted, timeout, pause, say)
         if service:
             say(smoke(service, number, name, key))
     except (OFAError, KeyboardInterrupt) as error:
-        _put_back(cluster, wanted, before)
-        rest = "the objects are as they were before" if any(before) else "the new objects are gone again"
+        rest = _put_back(cluster, wanted, before)
         raise OFAError(f"version {number} was not deployed: {str(error) or 'stopped'}; {rest}") from error
     return Deployed(number, diff, applied=True)
 
@@ -182,7 +121,7 @@ def render(manifests: str | Path, name: str = MODEL) -> list[Object]:
         objects = [found for found in yaml.safe_load_all(text) if found]
     except yaml.YAMLError as error:
         raise OFAError(f"{manifests}: not YAML ({error})") from error
-    found = [o for o in objects if o.get("kind") in PATHS and o["metadata"]["name"] == name]
+    found = [o for o in objects if o.get("kind") in KINDS and o["metadata"]["name"] == name]
     if not any(_container(o) for o in found):
         raise OFAError(f"{manifests}: no Deployment or InferenceService '{name}' that runs `ofa serve`")
     for o in found:
@@ -223,10 +162,10 @@ def _wait(cluster: Cluster, wanted: Sequence[Object], timeout: float, pause: flo
         while True:
             ready, why = _state(cluster.get(found) or {})
             if ready:
-                say(f"{_name(found)}: ready")
+                say(f"{title(found)}: ready")
                 break
             if ready is None or time.monotonic() >= end:
-                raise OFAError(f"{_name(found)} is not ready{'' if ready is None else f' after {timeout:g} s'}: {why}")
+                raise OFAError(f"{title(found)} is not ready{'' if ready is None else f' after {timeout:g} s'}: {why}")
             time.sleep(min(pause, max(0.0, end - time.monotonic())))
 
 
@@ -253,12 +192,20 @@ def _words(condition: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (condition.get("reason"), condition.get("message")))) or "no condition says why"
 
 
-def _put_back(cluster: Cluster, wanted: Sequence[Object], before: Sequence[Object | None]) -> None:
+def _put_back(cluster: Cluster, wanted: Sequence[Object], before: Sequence[Object | None]) -> str:
+    """Make every object what it was, or nothing where there was none; how the cluster is now, in words."""
+    left = []
     for found, old in zip(wanted, before, strict=True):
-        if old is None:
-            cluster.delete(found)
-        else:
-            cluster.apply(_given(old))
+        try:
+            if old is None:
+                cluster.delete(found)
+            else:
+                cluster.apply(_given(old))
+        except OFAError as error:
+            left.append(str(error))
+    if left:
+        return f"look after what could not be put back: {'; '.join(left)}"
+    return "the objects are as they were before" if any(before) else "the new objects are gone again"
 
 
 def _given(found: Object) -> Object:
@@ -270,10 +217,6 @@ def _given(found: Object) -> Object:
 def _diff(before: Object | None, after: Object) -> str:
     old, new = ("" if o is None else yaml.safe_dump(_given(o)) for o in (before, after))
     lines = difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), f"{_name(after)} (now)", f"{_name(after)} (then)"
+        old.splitlines(keepends=True), new.splitlines(keepends=True), f"{title(after)} (now)", f"{title(after)} (then)"
     )
     return "".join(lines)
-
-
-def _name(found: Object) -> str:
-    return f"{found['kind']} {found['metadata']['name']}"

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.kubernetes import connecting
+from components.kubernetes import reason as said
 from components.train.reasons import DEADLINE, PULL, condition, is_cluster, reason, waiting, warnings
 from ofa.errors import OFAError
 
@@ -110,12 +112,9 @@ def delete_all(run: str, client: Any = None) -> None:
 def _cluster() -> Any:
     """Kubeflow's client of the current context, or of the pod that this runs in."""
     from kubeflow.trainer import TrainerClient
-    from kubernetes.config import ConfigException
 
-    try:
+    with connecting():
         return TrainerClient()
-    except ConfigException as error:
-        raise OFAError(f"no cluster: {error}; set KUBECONFIG, or run it in a pod") from error
 
 
 def options(job: Job) -> list[Any]:
@@ -308,4 +307,4 @@ def _status(error: BaseException) -> int | None:
 
 def _why(error: BaseException) -> str:
     cause = error.__cause__ or error
-    return " ".join(str(getattr(cause, "body", None) or cause).split())[:500]
+    return " ".join((said(cause) if getattr(cause, "body", None) else str(cause)).split())[:500]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.deploy.deployment import VERSION, Cluster, deploy, render
+from components.deploy.deployment import VERSION, deploy, render
 from components.deploy.registry import Registry
+from components.kubernetes import Cluster
 from ofa.errors import OFAError
 from tests.components.service.cluster import FakeCluster
 
@@ -127,12 +128,57 @@ def test_what_does_not_become_ready_is_put_back(put, cluster, status, reason):
 
 def test_a_first_deployment_that_fails_leaves_nothing(put, cluster):
     cluster.refuse = {"Deployment"}
-    with pytest.raises(
-        OFAError, match="Deployment ofa: the cluster refuses to PATCH: 403 .* new objects are gone again"
-    ):
+    reason = "Deployment ofa: the cluster refuses to apply it: 403 deployments is forbidden.*; the new objects are"
+    with pytest.raises(OFAError, match=reason):
         put(SERVICE, DEPLOYMENT)
     assert cluster.objects == {}
     assert cluster.requests[:2] == [("Service", True), ("Deployment", True)], "asked before anything is changed"
+
+
+def test_what_cannot_be_put_back_is_told_and_the_rest_is(put, cluster):
+    cluster.play = ready
+    put(SERVICE, DEPLOYMENT, version="1")
+
+    def play(found):
+        cluster.refuse = {"Service"} if found["metadata"].get("annotations") == {VERSION: "2"} else set()
+        found["status"] = {
+            "observedGeneration": 9,
+            "conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}],
+        }
+
+    cluster.play = play
+    with pytest.raises(OFAError, match="Exceeded; look after what could not be put back: Service ofa: "):
+        put(SERVICE, DEPLOYMENT, version="2")
+    assert command(cluster) == "models:/ofa/1"
+
+
+def test_a_kind_that_the_cluster_does_not_know_is_told_before_anything_changes(put, cluster):
+    del cluster.kinds["serving.kserve.io/v1beta1"]
+    reason = "InferenceService ofa: the cluster knows no InferenceService of serving.kserve.io/v1beta1; install"
+    with pytest.raises(OFAError, match=reason):
+        put(SERVICE, INFERENCE)
+    assert cluster.objects == {}
+
+
+def test_an_object_is_asked_for_at_the_version_that_it_names(put, cluster):
+    cluster.kinds["apps/v2"] = {"Deployment": "deployments"}
+    cluster.play = ready
+    put(SERVICE, DEPLOYMENT | {"apiVersion": "apps/v2"})
+    assert set(cluster.objects) == {
+        "/api/v1/namespaces/ofa/services/ofa",
+        "/apis/apps/v2/namespaces/ofa/deployments/ofa",
+    }
+
+
+def test_kinds_are_asked_for_once_and_kept_in_no_file(put, cluster, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    cluster.play = ready
+    put(SERVICE, DEPLOYMENT)
+    discovered = [path for path in cluster.looks if "/namespaces/" not in path]
+    assert discovered == ["/version", "/apis", "/api/v1", "/apis/apps/v1"]
+    assert not list(temporary.iterdir())
 
 
 def test_the_service_is_asked_and_must_answer_as_that_version(put, cluster, launch, store):
