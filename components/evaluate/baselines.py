@@ -177,7 +177,7 @@ def _vision_language(measure: Measure, rows: Sequence[Row], train: Table, object
     def answer(row: Row) -> Any:
         return _in_pixels(box, row) if row["kind"] == "grounding" else usual.get(row["kind"], "")
 
-    return {"most_frequent_answer_by_sort": _constant(measure, rows, answer)}
+    return {"most_frequent_answer_per_sort": _constant(measure, rows, answer)}
 
 
 def _constant(measure: Measure, rows: Sequence[Row], predict: Callable[[Row], Any]) -> dict[str, float]:

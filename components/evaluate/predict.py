@@ -195,7 +195,7 @@ def predict(
             )
             file.flush()
             new += sum("error" not in row for row in batch)
-            progress.update(len(batch))
+            progress.update(sum("further_of" not in row for row in batch))
     done = _collect(path, first)
     rows = [row for row in done.values() if row.get("further_of", row["uniq_id"]) in first]
     rows.sort(key=lambda row: (row["row"], "further_of" in row))

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-STAGES = {"stem": "region_acc@0.5", "pretrain": "", "caption": "CIDEr", "refcoco": "acc@0.5", "vqa": "accuracy"}
+STAGES = {
+    "stem": "region_acc@0.5",
+    "pretrain": "",
+    "caption": "CIDEr",
+    "refcoco": "acc@0.5",
+    "vqa": "accuracy",
+    "vision_language": "grounding/acc@0.5",
+}
 """And what validation measures at their end."""
 
 

@@ -25,7 +25,7 @@ LOOK = (
     ("compare with the last commit", "dvc metrics diff"),
 )
 
-LOG_WIDTH = 120
+LOG_WIDTH = 140
 """Columns where the output is no terminal."""
 
 

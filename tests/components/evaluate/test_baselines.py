@@ -60,7 +60,7 @@ def test_the_most_frequent_answer_of_each_sort(score_baselines):
     ]
     settings = {"matching_ratio": 0.0, "patch_image_size": 64, "max_image_size": 64, "num_bins": 126}
     found = score_baselines("vision_language", train, test, settings=settings, search={"beam": 1, "max_len_b": 4})
-    scores = found["most_frequent_answer_by_sort"]
+    scores = found["most_frequent_answer_per_sort"]
     expected = {"caption": 0.5, "qa": 0.3, "grounding": 0.5, "region_caption": 1.0}
     assert {kind: scores[f"{kind}/accuracy"] for kind in expected} == pytest.approx(expected)
     assert "loss" not in scores
