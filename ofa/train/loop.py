@@ -224,6 +224,7 @@ class _Trainer:
 
     def _prepare(self, batch: BatchLike, part: int) -> BatchLike:
         self.rejected += getattr(batch, "rejected", ())
+        self.objective.check(self.net, batch)
         seed_everything(self.config.seed, self.step, self.world.rank, part)
         if self.objective.generates:
             self.world.copy_from_main(batch_statistics(self.net))

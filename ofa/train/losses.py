@@ -6,13 +6,14 @@ target, K the number of scored vocabulary rows (`net.output_ids`, or the whole v
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import BoolTensor, FloatTensor, LongTensor, Tensor, nn
 
-from ofa.data.batch import Batch
+from ofa.data.batch import PAD, Batch
 from ofa.errors import OFAError
 from ofa.train.config import TrainConfig
 from ofa.train.flops import step_flops
@@ -136,6 +137,13 @@ class Objective(ABC):
     unit = "tokens"
     """What `size` counts, as records of the speed call it; "" where the number of samples says it all."""
 
+    def check(self, net: nn.Module, batch: Any) -> None:  # noqa: B027
+        """Refuse a batch, before it leaves the CPU, that the network cannot be trained on.
+
+        Raises:
+            OFAError: it is such a one.
+        """
+
     def prepare(self, net: nn.Module, batch: Any) -> Any:
         """What the loss is computed on: the batch itself, unless an objective needs the network to make it."""
         return batch
@@ -162,6 +170,10 @@ class SequenceLoss(Objective):
 
     config: TrainConfig
 
+    def check(self, net: nn.Module, batch: Batch) -> None:
+        """See `check_targets`."""
+        check_targets(net, batch.ids, batch.target)
+
     def size(self, batch: Batch, updates: int) -> int:
         """The number of tokens that are kept, or of samples."""
         size = len(batch) if self.config.sentence_average else kept_size(batch.n_tokens, self._drop_worst(updates))
@@ -178,7 +190,7 @@ class SequenceLoss(Objective):
             weight = batch.confidence[batch.positions // batch.target.shape[1]].repeat(self._passes)
         return token_loss(
             logits,
-            target_columns(net, tokens).repeat(self._passes),
+            net.columns(tokens).repeat(self._passes),
             label_smoothing=config.label_smoothing,
             allowed=self._allowed(net, batch, logits.shape[1]),
             weight=weight,
@@ -213,19 +225,23 @@ def _features(net: nn.Module, batch: Batch) -> FloatTensor:
     return net(previous_tokens=batch.previous, code_mask=batch.code_mask, features_only=True, **batch.inputs())
 
 
-def target_columns(net: nn.Module, tokens: LongTensor) -> LongTensor:
-    """Columns of the output layer that score `tokens`.
+def check_targets(net: nn.Module, ids: Sequence[str], target: LongTensor) -> None:
+    """Make sure that the output layer scores what is to be learned, here and not on a GPU, which would be waited for.
+
+    Args:
+        net: its configuration's `output_ids` count.
+        ids: names of B samples.
+        target: (B, T) on the CPU; 1 where there is no loss.
 
     Raises:
-        OFAError: the network's `output_ids` leave out one of the tokens.
+        OFAError: `output_ids` leave out a token.
     """
-    if net.output_ids is None:
-        return tokens
-    columns = net.columns(tokens)
-    if (columns < 0).any():
-        missing = sorted(set(tokens[columns < 0].tolist()))
-        raise OFAError(
-            f"targets hold ids that the network does not score: {missing[:10]} ({len(missing)} in all); "
-            "add them to the configuration's output_ids, which must cover every table that is trained on"
-        )
-    return columns
+    if net.config.output_ids is None:
+        return
+    scored = {PAD, *net.config.output_ids}
+    for name, tokens in zip(ids, target.tolist(), strict=True):
+        if missing := sorted(set(tokens) - scored):
+            raise OFAError(
+                f"the target of sample {name!r} holds ids that the network does not score: {missing[:10]}; add them "
+                "to the configuration's output_ids, which must cover every table that is trained on"
+            )

@@ -21,7 +21,7 @@ from ofa.tasks.base import strip
 from ofa.tasks.caption import references_in
 from ofa.text import Tokenizer
 from ofa.train.cider import leave_one_out
-from ofa.train.losses import Objective, TokenLoss, policy_gradient, target_columns
+from ofa.train.losses import Objective, TokenLoss, check_targets, policy_gradient
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +130,7 @@ class SelfCritical(Objective):
         target = pad(tokens)
         for row, length in enumerate(prompts):
             target[row, :length] = PAD
+        check_targets(net, [batch.ids[number] for number in owner], target)
         return Sampled(
             inputs=batch,
             owner=send(torch.tensor(owner), device),
@@ -150,4 +151,4 @@ class SelfCritical(Objective):
         features = net.decode(batch.previous, encoded, code_mask, features_only=True)
         log_probs = net.project(features.flatten(0, 1)[batch.positions]).float().log_softmax(dim=-1)
         tokens, rewards = batch.target.flatten()[batch.positions], batch.reward[batch.positions // features.shape[1]]
-        return policy_gradient(log_probs, target_columns(net, tokens), rewards)
+        return policy_gradient(log_probs, net.columns(tokens), rewards)

@@ -47,7 +47,15 @@ def test_a_validation_sees_the_full_network_with_the_trained_rows(tmp_path):
     assert torch.equal(seen[1], net.embed_tokens.weight)
 
 
-def test_a_token_outside_is_named_with_its_sample(tmp_path):
-    config = toy.settings()
-    with pytest.raises(OFAError, match=r"sample 'row\d+' holds tokens that the network does not know: \[11\]"):
-        train(toy.network(output_ids=tuple(i for i in IDS if i != 11)), toy.stream(config), config, tmp_path)
+@pytest.mark.parametrize(
+    ("missing", "changes", "reason"),
+    [
+        (11, {}, r"sample 'row\d+' holds tokens that the network does not know: \[11\]"),
+        (7, {"allowed_range": (4, 8)}, r"target of sample 'row\d+' holds ids that the network does not score: \[7\]"),
+        (7, {"freeze": ("embed_tokens.*",)}, r"target of sample 'row\d+' holds ids .* does not score: \[7\]"),
+    ],
+)
+def test_a_token_outside_is_named_with_its_sample(tmp_path, missing, changes, reason):
+    config = toy.settings(**changes)
+    with pytest.raises(OFAError, match=reason):
+        train(toy.network(output_ids=tuple(i for i in IDS if i != missing)), toy.stream(config), config, tmp_path)

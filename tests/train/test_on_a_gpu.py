@@ -43,8 +43,6 @@ AROUND = (
 )
 """Places that wait outside of steps: at the start, for a record, for a checkpoint."""
 SEARCH = ("ofa/generate/", "ofa/train/scst.py:SelfCritical.prepare")
-GIOU = ("ofa/train/stem/network.py:StemLoss.__call__.<locals>.<genexpr>",)
-"""torchvision's loss looks up which boxes overlap."""
 MEASURES = ("ofa/train/stem/network.py:_truth", "ofa/train/stem/network.py:measure", "ofa/train/vqgan.py:")
 
 REAL = {"vocabulary_size": 59457, "max_source_positions": 32, "max_target_positions": 32, "resnet_width": 8}
@@ -93,6 +91,7 @@ def vqgan(config: TrainConfig, out: Path) -> None:
 
 
 FEW = {"output_ids": tuple(range(59457))}
+FEW_HERE = {"output_ids": tuple(range(toy.VOCABULARY - 1))}
 
 CASES: dict[str, tuple[Callable, dict, dict, tuple[str, ...]]] = {
     "smoothed": (sequences, {}, {"label_smoothing": 0.1, "ema_decay": 0.9, "accumulate": 2}, ()),
@@ -104,6 +103,13 @@ CASES: dict[str, tuple[Callable, dict, dict, tuple[str, ...]]] = {
     ),
     "answer spaces, codes": (sequences, {"task": Everything(), "image_bucket_size": 6}, {"label_smoothing": 0.1}, ()),
     "a range of codes": (sequences, {}, {"allowed_range": [4, 10]}, ()),
+    "few outputs, a range of codes": (sequences, FEW_HERE, {"allowed_range": [4, 10]}, ()),
+    "few outputs, answer spaces, words that stay": (
+        sequences,
+        FEW_HERE | {"task": Everything(), "image_bucket_size": 6},
+        {"freeze": ("embed_tokens.*",)},
+        (),
+    ),
     "prompts, adapters, biases": (
         sequences,
         {"adapter_dim": 4, "encoder_prompt_length": 3, "decoder_prompt_length": 2, "bitfit": True},
@@ -112,8 +118,9 @@ CASES: dict[str, tuple[Callable, dict, dict, tuple[str, ...]]] = {
     ),
     "few outputs, validated": (captions, FEW, {}, SEARCH),
     "self-critical, validated": (captions, {"scst": True}, {}, SEARCH),
-    "stem": (stem, {}, {}, GIOU + MEASURES),
-    "stem with few outputs": (stem, FEW, {}, GIOU + MEASURES),
+    "self-critical, few outputs": (captions, {"scst": True} | FEW, {}, SEARCH),
+    "stem": (stem, {}, {}, MEASURES),
+    "stem with few outputs": (stem, FEW, {}, MEASURES),
     "vqgan": (vqgan, {}, {}, MEASURES),
 }
 """What trains, with what, under which settings, and which other places may wait."""

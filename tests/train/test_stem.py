@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.ops import box_iou
+from torchvision.ops import box_iou, generalized_box_iou_loss
 
 from ofa.errors import OFAError
 from ofa.model import OFAConfig, OFAModel
@@ -16,7 +16,7 @@ from ofa.text import Tokenizer
 from ofa.train.config import TrainConfig
 from ofa.train.stem import StemTables, pretrain_stem
 from ofa.train.stem.cells import UNKNOWN, assign
-from ofa.train.stem.network import paired_iou
+from ofa.train.stem.network import giou_loss, paired_iou
 from ofa.train.stem.samples import ObjectCells, RegionCells, object_kinds
 from tests.train import toy
 
@@ -82,6 +82,20 @@ def test_overlap_is_that_of_torchvision():
     corners = torch.rand(2, 30, 2, 2, generator=torch.Generator().manual_seed(1)).sort(dim=2).values
     one, other = corners.flatten(2)
     torch.testing.assert_close(paired_iou(one, other), box_iou(one, other).diagonal())
+
+
+@pytest.mark.parametrize("steps", [1 << 20, 4], ids=["anywhere", "often alike"])
+def test_the_loss_of_boxes_is_that_of_torchvision_to_the_bit(steps):
+    corners = torch.randint(steps, (2, 300, 2, 2), generator=torch.Generator().manual_seed(2)) / steps
+    said, true = corners[0].flatten(1), corners[1].sort(dim=1).values.flatten(1)
+    results = []
+    for loss in (giou_loss, generalized_box_iou_loss):
+        boxes = said.clone().requires_grad_()
+        value = loss(boxes, true, reduction="sum")
+        value.backward()
+        results.append((value, boxes.grad, loss(said, true)))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True)
 
 
 def regions(number: int) -> list[dict]:

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import BoolTensor, FloatTensor, LongTensor, Tensor, nn
-from torchvision.ops import generalized_box_iou_loss
 
 from ofa.data.batch import PAD, Batch, pad, send
 from ofa.model import OFAModel
@@ -99,7 +98,7 @@ class StemLoss(Objective):
         words = F.cross_entropy(*at(kind > BACKGROUND, said.word, kind - BACKGROUND - 1), reduction="sum")
         means = F.binary_cross_entropy_with_logits(*at(meant >= 0, said.meant, meant.float()), reduction="sum")
         boxes = at(_seen(kind, meant), said.box, box)
-        distance, overlap = (loss(*boxes, reduction="sum") for loss in (F.l1_loss, generalized_box_iou_loss))
+        distance, overlap = (loss(*boxes, reduction="sum") for loss in (F.l1_loss, giou_loss))
         loss = kinds + words + MEANT_WEIGHT * means + L1_WEIGHT * distance + GIOU_WEIGHT * overlap
         return TokenLoss(loss, (kinds + means).detach(), kind.numel())
 
@@ -111,6 +110,24 @@ def _truth(batch: Batch) -> tuple[LongTensor, LongTensor, FloatTensor]:
 
 def _seen(kind: LongTensor, meant: LongTensor) -> BoolTensor:
     return (kind > BACKGROUND) | (meant > 0)
+
+
+def giou_loss(boxes: FloatTensor, others: FloatTensor, reduction: str = "none", eps: float = 1e-7) -> FloatTensor:
+    """1 - generalized IoU (arXiv 1902.09630) of box i and other i, of (N, 4) each: (N,), or their "sum".
+
+    To the bit `torchvision.ops.generalized_box_iou_loss` and its gradient, which looks up which boxes overlap: a GPU
+    would have to be waited for.
+    """
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = boxes.unbind(-1), others.unbind(-1)
+    left, top, right, bottom = torch.max(x0, u0), torch.max(y0, v0), torch.min(x1, u1), torch.min(y1, v1)
+    overlap = (bottom > top) & (right > left)
+    common = torch.where(overlap, (right - left) * (bottom - top), 0.0)
+    union = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - common
+    iou = common / (union + eps)
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = boxes.unbind(-1), others.unbind(-1)  # anew: gradients add up in this order
+    hull = (torch.max(x1, u1) - torch.min(x0, u0)) * (torch.max(y1, v1) - torch.min(y0, v0))
+    loss = 1 - (iou - (hull - union) / (hull + eps))
+    return loss.sum() if reduction == "sum" else loss
 
 
 @torch.inference_mode()
