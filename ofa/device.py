@@ -1,4 +1,7 @@
-"""Where networks compute."""
+"""Where networks compute, and how exactly."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -27,3 +30,20 @@ def choose_device(name: str | torch.device = "auto", rank: int = 0) -> torch.dev
     if device.type == "cuda" and (device.index or 0) >= gpus:
         raise OFAError(f"device {name} is asked for, but torch finds {gpus} GPUs; take auto or cpu")
     return device
+
+
+@contextmanager
+def exact_float32(precision: str) -> Iterator[None]:
+    """Inside the block "fp32" is what it says on a GPU; another precision changes nothing.
+
+    By torch's default cuDNN's convolutions round float32 to the 10 bits of TF32, and products of matrices do not.
+    """
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul) if precision == "fp32" else ()
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed

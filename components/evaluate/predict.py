@@ -27,7 +27,7 @@ from ofa.data.ordered import Ordered
 from ofa.data.remote import placed
 from ofa.data.schema import TABLES
 from ofa.data.table import RowError
-from ofa.device import choose_device
+from ofa.device import choose_device, exact_float32
 from ofa.errors import OFAError
 from ofa.files import atomic_write
 from ofa.generate import SearchConfig
@@ -224,7 +224,7 @@ def latency(job: Job, task: Task, net: torch.nn.Module, table: Rows, samples: in
         except OFAError:  # a bad row, which is counted elsewhere
             continue
         batch = collate(sample if isinstance(sample, list) else [sample])
-        _answer(task, net, batch.to(next(net.parameters()).device), search)
+        _answer(job, task, net, batch.to(next(net.parameters()).device), search)
         times.append(1000 * (time.perf_counter() - start))
     return times[1:] or times
 
@@ -303,10 +303,10 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
         batch.references = [reference for reference, _ in batch.references]
         prompts = [task.tokenizer.decode(ids[ids != PAD].tolist()).strip() for ids in batch.source]
         batch = batch.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=job.precision == "bf16"):
-            predictions = _answer(task, net, batch, search)
+        predictions = _answer(job, task, net, batch, search)
         if measure.losses:
-            truths = [t | {"loss": loss} for t, loss in zip(truths, losses(net, batch), strict=True)]
+            with exact_float32(job.precision):
+                truths = [t | {"loss": loss} for t, loss in zip(truths, losses(net, batch), strict=True)]
         seconds = (time.perf_counter() - start) / len(predictions)
         yield [
             {
@@ -323,8 +323,10 @@ def _run(job: Job, numbers: Sequence[int], load: Callable[[], torch.nn.Module]) 
 
 
 @torch.inference_mode()
-def _answer(task: Task, net: torch.nn.Module, batch: Batch, search: SearchConfig) -> list[Prediction]:
-    return task.predict(net, batch, search)
+def _answer(job: Job, task: Task, net: torch.nn.Module, batch: Batch, search: SearchConfig) -> list[Prediction]:
+    autocast = torch.autocast(batch.source.device.type, torch.bfloat16, enabled=job.precision == "bf16")
+    with exact_float32(job.precision), autocast:
+        return task.predict(net, batch, search)
 
 
 def _run_in_processes(job: Job, numbers: Sequence[int], processes: int) -> Iterator[list[dict[str, Any]]]:

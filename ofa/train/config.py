@@ -74,7 +74,8 @@ class TrainConfig:
     # Numbers
 
     precision: Literal["fp32", "bf16"] = "bf16"
-    """bf16: matrix products and convolutions under autocast; weights, optimizer, loss and norms stay float32."""
+    """bf16: matrix products and convolutions under autocast; weights, optimizer, loss and norms stay float32. fp32: all
+    is float32, on a GPU as well (no TF32)."""
     ema_decay: float = 0.0
     """Decay of the exponential moving average of the weights (and batch statistics), which is then what is
     validated and delivered; 0 turns it off."""

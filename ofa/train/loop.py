@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from ofa.device import exact_float32
 from ofa.errors import OFAError
 from ofa.progress import bar
 from ofa.train.batches import Batches
@@ -194,7 +195,7 @@ class _Trainer:
         self._resume(restart)
         self.stream.step = self.step * self.config.accumulate
         try:
-            with memory_and_speed(self.net, self.config):
+            with memory_and_speed(self.net, self.config), exact_float32(self.config.precision):
                 self._train(stop)
         except torch.OutOfMemoryError as error:
             raise OFAError(

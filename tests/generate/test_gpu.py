@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from ofa import OFA
+from ofa.device import exact_float32
 from ofa.generate import SearchConfig, Trie, generate, score_candidates
 from tests.generate.networks import small_inputs, small_network
 
@@ -34,10 +35,8 @@ SEARCHES = {
 @pytest.fixture(autouse=True)
 def exact():
     """Matrices of float32 are multiplied in float32."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    with exact_float32("fp32"):
+        yield
 
 
 def best(name, device, dtype=torch.float32, compiled=False):

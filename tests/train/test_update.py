@@ -30,6 +30,14 @@ def test_the_network_learns(tmp_path):
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_convolutions_of_fp32_are_no_tf32(tmp_path, precision):
+    before, seen = torch.backends.cudnn.allow_tf32, []
+    callbacks = [lambda *_: seen.append(torch.backends.cudnn.allow_tf32)]
+    run(tmp_path, steps=2, precision=precision, callbacks=callbacks)
+    assert seen == [before and precision == "bf16"] * 2 and torch.backends.cudnn.allow_tf32 == before
+
+
 def test_accumulated_parts_give_the_update_of_the_whole_batch(tmp_path):
     network = {"freeze_resnet": True}
     whole, _ = run(tmp_path / "whole", network=network, precision="fp32", steps=5)

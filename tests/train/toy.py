@@ -111,5 +111,4 @@ def main(out: str, *words: str, world: World | None = None) -> None:
 
 
 if __name__ == "__main__":
-    torch.backends.cudnn.allow_tf32 = False
     main(*sys.argv[1:])

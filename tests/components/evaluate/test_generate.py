@@ -43,6 +43,15 @@ def pictures(tmp_path, picture):
     return folder
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_convolutions_of_fp32_are_no_tf32(tmp_path, network, pictures, precision, monkeypatch):
+    net, before, seen = checkpoint.load(network()), torch.backends.cudnn.allow_tf32, set()
+    net.encoder.register_forward_hook(lambda *_: seen.add(torch.backends.cudnn.allow_tf32))
+    monkeypatch.setattr(checkpoint, "load", lambda _: net)
+    run(pictures, "caption", network(), tmp_path / "out.jsonl", precision=precision, limit=1)
+    assert seen == {before and precision == "bf16"} and torch.backends.cudnn.allow_tf32 == before
+
+
 @pytest.mark.parametrize("task, column", [("caption", ""), ("vqa", "question"), ("refcoco", "text")])
 def test_pictures_of_a_folder_are_predicted_as_by_the_model(tmp_path, network, pictures, task, column):
     out = tmp_path / "out.jsonl"
