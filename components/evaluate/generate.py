@@ -127,6 +127,7 @@ def generate(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    compile: bool = False,
     seed: int = 0,
     limit: int | None = None,
     max_bad_rows: int | None = None,
@@ -150,6 +151,8 @@ def generate(
         workers: picture-reading processes for each of them; by default a GPU gets its share of the cores.
         device: "auto", "cpu", "cuda:0" ...
         precision: "fp32", or "bf16", which is faster on most GPUs.
+        compile: run the steps of the search through `torch.compile`; each process compiles first. Tasks that score
+            candidates have no such steps.
         seed: of a search with sampling; a row's output depends on it and on the row's id alone.
         limit: use the first rows only.
         max_bad_rows: unreadable rows before it stops; None never stops.
@@ -174,6 +177,7 @@ def generate(
         workers=(_cores() // processes if gpus else 0) if workers is None else workers,
         device=device,
         precision=precision,
+        compile=compile,
         seed=seed,
         max_bad_rows=2**63 if max_bad_rows is None else max_bad_rows,
     )

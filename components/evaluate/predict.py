@@ -68,6 +68,8 @@ class Job:
     """auto: a GPU if there is one."""
     precision: str = "fp32"
     """fp32, or bf16: faster on GPUs that compute in it, with scores that differ in the third digit."""
+    compile: bool = False
+    """Run the steps of the search through `torch.compile`."""
     max_bad_rows: int = 0
     """Unreadable rows that are left out before the run stops."""
     judges: Judges = Judges()
@@ -82,7 +84,9 @@ class Job:
 
     def make_task(self) -> Task:
         """The task as the checkpoint was trained, with the job's changes."""
-        return tasks.create(self.task, settings_of(self.checkpoint, self.task) | dict(self.settings))
+        task = tasks.create(self.task, settings_of(self.checkpoint, self.task) | dict(self.settings))
+        task.compiled = self.compile
+        return task
 
     def make_search(self, task: Task) -> SearchConfig:
         return build(SearchConfig, asdict(task.search) | dict(self.search), f"search of {self.task}")

@@ -114,6 +114,8 @@ class Task(ABC):
     """Task during which a network learns this one where it was not trained for it alone."""
     trie: Trie | None = None
     """Answer space of the search; None: everything."""
+    compiled: bool = False
+    """Whether the steps of its searches run through `torch.compile`."""
 
     def __init_subclass__(cls, **others: Any):
         super().__init_subclass__(**others)
@@ -171,7 +173,11 @@ class Task(ABC):
 
     def predict(self, net: torch.nn.Module, batch: Batch, search: SearchConfig | None = None) -> list[Prediction]:
         """Run the search and read its best hypothesis for each sample."""
-        return self._predictions(batch, generate(net, batch, search or self.search, trie=self.trie))
+        return self._predictions(batch, self._generate(net, batch, search or self.search, self.trie))
+
+    def _generate(self, net: torch.nn.Module, batch: Batch, search: SearchConfig, trie: Trie | None = None):
+        """What a search finds for each sample of a batch."""
+        return generate(net, batch, search, trie=trie, compiled=self.compiled)
 
     def _predictions(self, batch: Batch, found: Sequence[Sequence[Hypothesis]]) -> list[Prediction]:
         """What the hypotheses of each sample of a batch stand for."""

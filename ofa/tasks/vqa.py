@@ -9,7 +9,7 @@ import torch
 
 from ofa.data.batch import Batch, Sample
 from ofa.errors import OFAError
-from ofa.generate import SearchConfig, generate
+from ofa.generate import SearchConfig
 from ofa.tasks.answers import AnswerSpace, rank, read_answers
 from ofa.tasks.base import ImageSettings, ImageTask, Language, Prediction, PromptType, register
 from ofa.text.cleaning import pre_question
@@ -89,12 +89,12 @@ class Vqa(ImageTask):
     def predict(self, net: torch.nn.Module, batch: Batch, search: SearchConfig | None = None) -> list[Prediction]:
         search = search or self.search
         if self.space is None or self.settings.inference == "open":
-            found = generate(net, batch, search)
+            found = self._generate(net, batch, search)
         elif self.settings.inference == "all_candidates":
             return rank(net, batch, self.space)
         else:
             room = batch.prompt.shape[1] - 1 + self.space.longest
-            found = generate(net, batch, replace(search, max_len_b=room), trie=self.space.trie)
+            found = self._generate(net, batch, replace(search, max_len_b=room), self.space.trie)
         return self._predictions(batch, found)
 
     def read(self, tokens: Sequence[int], reference: Any) -> str:

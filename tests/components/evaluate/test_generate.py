@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from components.evaluate.generate import generate
 from ofa import checkpoint
 from ofa.data.batch import collate
 from ofa.errors import OFAError
+from ofa.generate.batch import compiled_extend
+from ofa.generate.network import compiled_step
 from ofa.tasks.store import load_task
 
 SHORT = {"beam": 2, "max_len_a": 0, "max_len_b": 6}
@@ -41,6 +44,37 @@ def pictures(tmp_path, picture):
         (folder / name).write_bytes(picture(number))
     (folder / "notes.txt").write_text("no picture")
     return folder
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """The graphs that `torch.compile` makes, which are run as they are; the compiler takes minutes."""
+    found = []
+
+    def keep(graph, _):
+        found.append(graph)
+        return graph.forward
+
+    def forget():
+        torch._dynamo.reset()
+        compiled_extend.cache_clear()
+        compiled_step.cache_clear()
+
+    forget()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=keep))
+    yield found
+    forget()
+
+
+@pytest.mark.parametrize("task", ["caption", "vqa"])
+def test_compiled_searches_say_the_same(tmp_path, network, pictures, graphs, task):
+    found = []
+    for compile in (False, True):
+        out = tmp_path / f"{compile}.jsonl"
+        run(pictures, task, network(), out, text="Is it red?" if task == "vqa" else "", batch_size=8, compile=compile)
+        found.append([(row["uniq_id"], row["prediction"], pytest.approx(row["score"], abs=1e-5)) for row in lines(out)])
+        assert bool(graphs) == compile
+    assert found[0] == found[1] and len(found[0]) == 6
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
