@@ -2,6 +2,9 @@
 
 What a real one would refuse is refused, by PyTorch's own rules for fake tensors: operands on two devices, numbers of
 the GPU drawn with a generator of the CPU. What a real one would have to be waited for is written down.
+
+A search decides by numbers, so it needs them. Trainings have `tests.train.imagined`: a backward pass on "cuda" asks the
+driver, which is not there.
 """
 
 from typing import Any

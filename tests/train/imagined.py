@@ -7,6 +7,9 @@ one, and the place that asked is written down.
 The backward pass does not run on a fake "cuda": autograd asks the driver for streams. There every gradient is 0. On a
 fake device of a made-up type it does run, but without autocast, which knows the types of torch alone.
 
+So the two sides of a training are looked at apart, and neither could have true numbers after its first step. A search
+has `tests.far` instead, where numbers are true and gradients are not to be had.
+
 All this changes torch for good: for a process of its own.
 """
 
