@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate.measure import Measure, Row
-from components.evaluate.measures import CaptionMeasure, GroundingMeasure, VqaMeasure
+from components.evaluate.measures import CaptionMeasure, GroundingMeasure, RegionCaptionMeasure, VqaMeasure
 from components.evaluate.pretraining import VisionLanguageMeasure
 from components.evaluate.question_types import QuestionTypes
 from components.evaluate.record import load_json
@@ -157,6 +157,11 @@ def _vqa(measure: Measure, rows: Sequence[Row], train: Table, objects: str | Non
     }
 
 
+def _region_caption(measure: Measure, rows: Sequence[Row], train: Table, objects: str | None) -> Scores:
+    usual = _most_frequent([row["text"] for row in _sample(train)])
+    return {"most_frequent_expression": _constant(measure, rows, lambda _: usual)}
+
+
 def _vision_language(measure: Measure, rows: Sequence[Row], train: Table, objects: str | None) -> Scores:
     settings = measure.task.settings
     texts: dict[str, Counter] = {"matching": Counter([NO_YES[settings.language][False]])}
@@ -206,6 +211,7 @@ def _sample(train: Table) -> Iterator[Mapping[str, Any]]:
 _BASELINES = {
     CaptionMeasure: _caption,
     GroundingMeasure: _refcoco,
+    RegionCaptionMeasure: _region_caption,
     VisionLanguageMeasure: _vision_language,
     VqaMeasure: _vqa,
 }

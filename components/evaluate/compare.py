@@ -11,7 +11,7 @@ from components.evaluate.record import Evaluation, load, load_predictions
 from ofa.errors import OFAError
 from ofa.files import atomic_write
 
-_SHOWN = ("uniq_id", "image_id", "row", "prompt", "text", "references")
+_SHOWN = ("uniq_id", "image_id", "row", "prompt", "text", "region", "references")
 
 
 @dataclass(frozen=True, kw_only=True)

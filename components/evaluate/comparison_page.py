@@ -41,8 +41,9 @@ def _card(row: dict[str, Any], album: Album, prompt: bool) -> dict[str, Any]:
     boxed = is_box(row["b"]["prediction"])
     boxes = drawn("other", row["a"]["prediction"]) + drawn("predicted", row["b"]["prediction"])
     boxes += drawn("reference", *row["references"]) if boxed else []
+    boxes += drawn("region", row["region"]) if "region" in row else []
     return shown | {
-        "prompt": (row.get("text") or row["prompt"]) if prompt else "",
+        "prompt": (row.get("text") or row["prompt"]) if prompt and "region" not in row else "",
         "boxes": boxes,
         "sides": [
             (name, "" if boxed else row[side]["prediction"], row[side]["value"])

@@ -82,13 +82,14 @@ def card(row: Row, album: Album, metric: str, prompt: bool) -> dict[str, Any]:
 def told(row: Row, metric: str, prompt: bool) -> dict[str, Any]:
     """What is shown of a prediction beside its picture."""
     boxes = drawn("reference", *row["references"]) if "size" in row else []
+    region = drawn("region", row["region"]) if "region" in row else []
     predicted = drawn("predicted", row["prediction"]) if "size" in row else []
     return {
         "id": row["uniq_id"],
-        "prompt": (row.get("text") or row["prompt"]) if prompt else "",
+        "prompt": (row.get("text") or row["prompt"]) if prompt and not region else "",
         "metric": metric,
         "value": row["measures"][metric],
-        "boxes": boxes + predicted,
+        "boxes": boxes + predicted + region,
         "prediction": "" if predicted else str(row["prediction"]),
         "references": [] if boxes else reference_texts(row["references"]),
     }

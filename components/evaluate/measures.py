@@ -24,6 +24,7 @@ from ofa.tasks.detection import Detection
 from ofa.tasks.image_gen import ImageGen
 from ofa.tasks.infilling import ImageInfilling, TextInfilling
 from ofa.tasks.refcoco import Refcoco
+from ofa.tasks.region_caption import RegionCaption
 from ofa.tasks.vision_language import VisionLanguage
 from ofa.tasks.vqa import Vqa
 from ofa.text.cleaning import split_characters
@@ -110,6 +111,30 @@ class GroundingMeasure(Measure):
         }
 
 
+class RegionCaptionMeasure(Measure):
+    """CIDEr, and the share of texts that are one of the expressions: a region is described once, and held against all
+    expressions that mean it."""
+
+    repeats = True
+
+    def key(self, row: Mapping[str, Any]) -> str:
+        return f"{row['image_id']} {row['box']}"
+
+    def truth(self, row: Mapping[str, str], reference: Any) -> dict[str, Any]:
+        if not row["text"].strip():
+            raise OFAError("the row has no text")
+        return {"references": [row["text"]], "region": [float(corner) for corner in row["box"].split(",")]}
+
+    def together(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return {"references": [row["text"] for row in rows]}
+
+    def measure(self, rows: Sequence[Row], out: Path | None = None) -> Measured:
+        predictions = {row["uniq_id"]: row["prediction"] for row in rows}
+        references = {row["uniq_id"]: row["references"] for row in rows}
+        found = caption.score(predictions, references, ("CIDEr", "exact_match"))
+        return Measured(scores=found.overall, rows=list(found.per_image.values()), metric="CIDEr")
+
+
 class VqaMeasure(Measure):
     """VQA v2's official accuracy, over all, by type of answer and by type of question."""
 
@@ -179,6 +204,7 @@ _MEASURES: dict[type[Task], type[Measure]] = {
     ImageGen: PaintingMeasure,
     ImageInfilling: PretrainingMeasure,
     Refcoco: GroundingMeasure,
+    RegionCaption: RegionCaptionMeasure,
     TextInfilling: PretrainingMeasure,
     VisionLanguage: VisionLanguageMeasure,
     Vqa: VqaMeasure,

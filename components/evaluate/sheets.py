@@ -14,7 +14,7 @@ from components.train.samples import COLUMNS, PREDICTED, SIDE, TRUE, sheet
 from ofa.data.draw import Mark, draw
 from ofa.files import atomic_write
 
-COLORS = {"predicted": PREDICTED, "reference": TRUE}
+COLORS = {"predicted": PREDICTED, "reference": TRUE, "region": PREDICTED}
 CURVES = 3
 """Curves side by side."""
 FONT = 18
@@ -82,7 +82,7 @@ def _tile(row: Row, album: Album, metric: str, kind: str, prompt: bool) -> Image
         return None
     shown = told(row, metric, prompt)
     said = [f"{kind.partition(',')[0]}: {metric} {shown['value']:.3f}", shown["prompt"], shown["prediction"]]
-    said += ["(red: predicted, green: true)"] if shown["boxes"] else []
+    said += ["(red: predicted, green: true)"] if any(of == "predicted" for of, _ in shown["boxes"]) else []
     said += [f"(true: {reference})" for reference in shown["references"][:1]]
     marks = [Mark(box, "", COLORS[of]) for of, box in shown["boxes"]]
     tile = draw(picture, marks, "\n".join(filter(None, said)), min_side=3 * SIDE // 4, font_size=FONT)

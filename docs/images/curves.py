@@ -15,7 +15,7 @@ STAGES = {
     "caption": "CIDEr",
     "refcoco": "acc@0.5",
     "vqa": "accuracy",
-    "vision_language": "grounding/acc@0.5",
+    "region_caption": "CIDEr",
 }
 """And what validation measures at their end."""
 

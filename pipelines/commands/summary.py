@@ -12,7 +12,7 @@ SHOWN = {
     "caption": ("CIDEr", "Bleu_4", "METEOR", "ROUGE_L"),
     "refcoco": ("Acc@0.5", "mean_IoU"),
     "vqa": ("accuracy", "yes/no", "number", "other"),
-    "vision_language": ("accuracy", "region_caption/CIDEr", "grounding/accuracy", "qa/accuracy"),
+    "region_caption": ("CIDEr", "exact_match"),
 }
 """The first metric of each task is its primary one."""
 
@@ -25,7 +25,7 @@ LOOK = (
     ("compare with the last commit", "dvc metrics diff"),
 )
 
-LOG_WIDTH = 140
+LOG_WIDTH = 130
 """Columns where the output is no terminal."""
 
 

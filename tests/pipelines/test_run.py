@@ -20,7 +20,7 @@ from ofa.settings import load_yaml
 from pipelines.commands.pipeline import app
 from pipelines.run import RUNNERS, run
 
-TASKS = ("caption", "refcoco", "vqa", "vision_language")
+TASKS = ("caption", "refcoco", "vqa", "region_caption")
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_tasks_in_chinese_come_after_the_same_in_english(finished):
         ["caption", "CIDEr", "0.510"],
         ["refcoco", "Acc@0.5", "0.520"],
         ["vqa", "accuracy", "0.530"],
-        ["vision_language", "accuracy", "0.540"],
+        ["region_caption", "CIDEr", "0.540"],
         ["vqa_zh", "accuracy", "0.530"],
     ]
 

@@ -7,7 +7,10 @@ import pytest
 
 from components.evaluate.baselines import best_constant_box, picture_key, random_object, read_objects
 from components.evaluate.evaluate import evaluate
+from components.evaluate.gallery import told
+from components.evaluate.record import load_predictions
 from ofa.metrics.grounding import iou
+from ofa.tasks import get
 
 QUICK = {"latency_samples": 1, "resamples": 200, "params": None, "skip": ["METEOR", "SPICE"]}
 
@@ -17,7 +20,7 @@ def score_baselines(tmp_path, network, write_table):
     """A function from training and test rows of a task to the scores of its trivial predictors."""
 
     def run(task, train, test, **arguments):
-        tables = write_table(task, train), write_table(task, test)
+        tables = [write_table(get(task).table, rows) for rows in (train, test)]
         out = str(tmp_path / "out")
         return evaluate(task, network(), tables[1], out, train_table=tables[0], **arguments, **QUICK).baseline
 
@@ -64,6 +67,19 @@ def test_the_most_frequent_answer_of_each_sort(score_baselines):
     expected = {"caption": 0.5, "qa": 0.3, "grounding": 0.5, "region_caption": 1.0}
     assert {kind: scores[f"{kind}/accuracy"] for kind in expected} == pytest.approx(expected)
     assert "loss" not in scores
+
+
+def test_a_region_is_described_once_and_held_against_all_expressions_that_mean_it(score_baselines, tmp_path):
+    region = {"image_id": "1", "box": "5,5,45,45"}
+    train = [{"text": text} for text in ("the square", "the cat", "the square")]
+    test = [region | {"text": "the red one"}, {"text": "the dog", "image_id": "2"}, region | {"text": "the square"}]
+    found = score_baselines("region_caption", train, test, settings={"patch_image_size": 64})
+    assert found["most_frequent_expression"]["exact_match"] == 0.5
+    rows = load_predictions(tmp_path / "out")
+    assert [row["references"] for row in rows] == [["the red one", "the square"], ["the dog"]]
+    assert rows[0]["region"] == [5, 5, 45, 45] and rows[0]["measures"].keys() == {"CIDEr", "exact_match"}
+    shown = told(rows[0], "CIDEr", prompt=True)
+    assert shown["boxes"] == [("region", [5, 5, 45, 45])] and not shown["prompt"], "bins tell a reader nothing"
 
 
 def test_statistics_come_from_all_sorts_of_a_long_table(score_baselines, monkeypatch):

@@ -178,7 +178,7 @@ def test_epochs_and_steps_exclude_each_other(tmp_path):
 
 
 def test_a_file_with_several_tasks_needs_a_name(root):
-    with pytest.raises(OFAError, match=r"'finetune' has 3 keys \(caption, refcoco, vqa\): name one"):
+    with pytest.raises(OFAError, match=r"'finetune' has 4 keys \(caption, refcoco, vqa, region_caption\): name one"):
         only_task(root / "params.yaml")
 
 
