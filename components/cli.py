@@ -39,6 +39,7 @@ def _told() -> Iterator[None]:
     """Show on standard error what the library logs: which checkpoint it loaded and how it was adapted, for example."""
     handler, logger = logging.StreamHandler(), logging.getLogger("ofa")
     handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(lambda record: not record.name.startswith("urllib3"))  # it tells of attempts; the error tells all
     level = logger.level
     logger.setLevel(logging.INFO)
     logging.root.addHandler(handler)

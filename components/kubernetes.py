@@ -5,6 +5,7 @@ Trainings go through Kubeflow's client, which stands on the same library; they s
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +36,9 @@ class Cluster:
         from kubernetes.dynamic import DynamicClient
 
         if client is None:
+            in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ
             with connecting():
-                config.load_config()
+                (config.load_incluster_config if in_pod else config.load_kube_config)()
             client = ApiClient()
         self._host = client.configuration.host
         # The client keeps what it discovers in a file, by default in the folder that all users share. Where it cannot,
@@ -114,13 +116,16 @@ class Cluster:
 
 @contextmanager
 def connecting() -> Iterator[None]:
-    """One error for a cluster that is not named anywhere."""
+    """One error for a cluster that is not named anywhere, or in a file that cannot be read."""
     from kubernetes.config import ConfigException
+    from yaml import YAMLError
 
     try:
         yield
     except ConfigException as error:
         raise OFAError(f"no cluster: {str(error).rstrip('.')}; set KUBECONFIG, or run it in a pod") from error
+    except (TypeError, UnicodeDecodeError, YAMLError) as error:
+        raise OFAError(f"no cluster: the file that KUBECONFIG names is none of kubectl's ({error})") from error
 
 
 def reason(error: Any) -> str:

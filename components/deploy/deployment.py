@@ -6,9 +6,12 @@ until they are ready, and asked a question. Where that fails, what was there bef
 
 import difflib
 import shutil
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,16 +89,30 @@ def deploy(
     if dry_run:
         return Deployed(number, diff, applied=False)
     try:
-        for found in wanted:
-            cluster.apply(found)
-            say(f"{title(found)}: applied for version {number}")
-        _wait(cluster, wanted, timeout, pause, say)
-        if service:
-            say(smoke(service, number, name, key))
+        with _terminable():
+            for found in wanted:
+                cluster.apply(found)
+                say(f"{title(found)}: applied for version {number}")
+            _wait(cluster, wanted, timeout, pause, say)
+            if service:
+                say(smoke(service, number, name, key))
     except (OFAError, KeyboardInterrupt) as error:
         rest = _put_back(cluster, wanted, before)
         raise OFAError(f"version {number} was not deployed: {str(error) or 'stopped'}; {rest}") from error
     return Deployed(number, diff, applied=True)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C, so that a job that is cancelled puts back what it changed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def render(manifests: str | Path, name: str = MODEL) -> list[Object]:
@@ -117,11 +134,18 @@ def render(manifests: str | Path, name: str = MODEL) -> list[Object]:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise OFAError(f"cannot read the manifests {manifests}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise OFAError(f"{manifests}: not text, so no manifests; name a file of YAML or a folder") from error
     try:
         objects = [found for found in yaml.safe_load_all(text) if found]
     except yaml.YAMLError as error:
         raise OFAError(f"{manifests}: not YAML ({error})") from error
-    found = [o for o in objects if o.get("kind") in KINDS and o["metadata"]["name"] == name]
+    for number, o in enumerate(objects, 1):
+        if not (isinstance(o, dict) and "apiVersion" in o and "kind" in o and "name" in (o.get("metadata") or {})):
+            raise OFAError(
+                f"{manifests}: document {number} is no object of Kubernetes: apiVersion, kind, metadata.name"
+            )
+    found = [o for o in objects if o["kind"] in KINDS and o["metadata"]["name"] == name]
     if not any(_container(o) for o in found):
         raise OFAError(f"{manifests}: no Deployment or InferenceService '{name}' that runs `ofa serve`")
     for o in found:

@@ -42,6 +42,14 @@ def test_no_cluster_is_named(tmp_path, monkeypatch):
         Cluster()
 
 
+@pytest.mark.parametrize("content", ["text", "a: [", "- 1"])
+def test_the_file_that_names_clusters_is_another(tmp_path, monkeypatch, content):
+    (tmp_path / "config").write_text(content)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
+    with pytest.raises(OFAError, match="no cluster: the file that KUBECONFIG names is none of kubectl's"):
+        Cluster()
+
+
 def test_a_cluster_does_not_answer(caplog):
     with pytest.raises(OFAError, match="the cluster http://127.0.0.1:9 does not answer: .*refused; check KUBECONFIG"):
         Cluster(client(9))

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -202,12 +203,44 @@ def test_the_champion_is_what_is_deployed(tmp_path, cluster, store):
         deploy(tmp_path / "objects.yaml", store.uri, **options)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_deployment_that_is_told_to_stop_puts_everything_back(put, cluster, signum):
+    cluster.play = ready
+    put(SERVICE, DEPLOYMENT, version="1")
+    before, handler = command(cluster), signal.getsignal(signum)
+    cluster.play = lambda found: None
+
+    def say(line):
+        if "Deployment" in line:
+            os.kill(os.getpid(), signum)
+
+    with pytest.raises(OFAError, match="version 2 was not deployed: stopped; the objects are as they were before"):
+        put(SERVICE, DEPLOYMENT, version="2", say=say)
+    assert command(cluster) == before and signal.getsignal(signum) == handler
+
+
 def test_manifests_without_a_service(tmp_path):
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(OTHER))
     with pytest.raises(OFAError, match="no Deployment or InferenceService 'ofa' that runs `ofa serve`"):
         render(tmp_path / "a.yaml")
     with pytest.raises(OFAError, match="cannot read the manifests .*none.yaml: No such file"):
         render(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"- 1", "document 1 is no object of Kubernetes"),
+        (b"text", "document 1 is no object of Kubernetes"),
+        (b"kind: Deployment", "document 1 is no object of Kubernetes"),
+        (b"a: [", "not YAML"),
+        (b"\xff", "not text"),
+    ],
+)
+def test_files_that_are_no_manifests(tmp_path, content, reason):
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(OFAError, match=f"a.yaml: {reason}"):
+        render(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize(("overlay", "kind"), [("local", "Deployment"), ("production", "InferenceService")])
