@@ -84,6 +84,8 @@ def test_omegaconf_nodes_of_declared_types_are_data(tmp_path, monkeypatch):
     omegaconf = pytest.importorskip("omegaconf")
     module = types.ModuleType("fairseq.dataclass.configs")
     choice = enum.Enum("Choice", {"fast": "fast"}, module=module.__name__)
+    # As every Python writes them but the first four releases of 3.11.
+    choice.__reduce_ex__ = lambda member, protocol: (type(member), (member.value,))
     fields = [("lr", list[float], [0.1, 0.2]), ("path", str | None, None), ("choice", choice, choice.fast)]
     fields = [(name, kind, dataclasses.field(default_factory=lambda v=value: v)) for name, kind, value in fields]
     options = dataclasses.make_dataclass("Options", fields, namespace={"__module__": module.__name__})

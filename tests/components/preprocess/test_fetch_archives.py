@@ -48,12 +48,20 @@ def test_a_member_that_would_land_outside_is_refused(name, tmp_path):
     assert not (tmp_path / "data" / "raw").exists()
 
 
-def test_a_tar_member_that_would_land_outside_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "link", "reason"),
+    [("../outside.txt", "", "outside the folder"), ("inside", "..", "no file"), ("inside", "/etc", "no file")],
+)
+def test_a_tar_member_that_would_land_outside_is_refused(name, link, reason, tmp_path):
     with tarfile.open(tmp_path / "bad.tar", "w") as archive:
-        info = tarfile.TarInfo("../outside.txt")
+        info = tarfile.TarInfo(name)
+        if link:
+            info.type, info.linkname = tarfile.SYMTYPE, link
+            archive.addfile(info)
+            info = tarfile.TarInfo(f"{name}/outside.txt")
         info.size = 4
         archive.addfile(info, io.BytesIO(b"evil"))
-    with pytest.raises(OFAError, match=r"bad\.tar: cannot be unpacked"):
+    with pytest.raises(OFAError, match=rf"bad\.tar: cannot be unpacked: .*{reason}"):
         fetch(str(tmp_path / "data" / "raw"), source=str(tmp_path / "bad.tar"))
     assert not (tmp_path / "data" / "outside.txt").exists()
 
