@@ -189,27 +189,17 @@ def _unpack(archive: Path) -> None:
         else:
             with tarfile.open(archive) as opened:
                 members = opened.getmembers()
+                # By hand, since Python 3.11 has filters for this from its fourth release on.
                 _refuse_escapes(archive, [member.name for member in members])
+                if odd := [member.name for member in members if not (member.isfile() or member.isdir())]:
+                    raise tarfile.TarError(f"member {odd[0]!r} is no file: links and devices are not unpacked")
                 ensure_space(folder, sum(member.size for member in members))
                 with bar(len(members), f"Unpacking {archive.name}", "file") as progress:
                     for member in members:
-                        _unpack_member(opened, member, folder)
+                        opened.extract(member, folder, set_attrs=False)
                         progress.update()
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, RuntimeError) as error:
         raise OFAError(f"{archive.name}: cannot be unpacked: {error}; get the archive again") from error
-
-
-def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write a file or folder of a tar archive. By hand: Python 3.11 extracts safely from its fourth release on."""
-    target = folder / member.name
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    if not member.isfile():
-        raise tarfile.TarError(f"member {member.name!r} is no file: links and devices are not unpacked")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.extractfile(member) as source, open(target, "wb") as file:
-        shutil.copyfileobj(source, file)
 
 
 def _refuse_escapes(archive: Path, names: Sequence[str]) -> None:
